@@ -1,0 +1,96 @@
+"""What every format speaks: frames as plain data, problems with their place, and readers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(slots=True)
+class SourceData:
+    """One source of a frame, as `frames.models.Source` keeps it; the URI is absolute."""
+
+    source_id: str
+    uri: str
+    content_type: str = ""
+    width: int | None = None
+    height: int | None = None
+    timestamp: float | None = None
+    masks: list[dict[str, Any]] | None = None
+    preview: dict[str, Any] | str | None = None
+    meta: dict[str, Any] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class FrameData:
+    """One frame as it is imported, valid in itself.
+
+    `frame_id` is empty where the input gave none; then the importer derives one from what
+    `identity()` of the format says, so that the same input gives the same id again.
+    """
+
+    frame_id: str
+    context_id: str
+    timestamp: float
+    sources: list[SourceData]
+    rois: list[dict[str, Any]] = field(default_factory=list)
+    meta: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why an item of the input is not imported: its JSON path inside the item, and the reason."""
+
+    path: str
+    reason: str
+
+
+class FormatError(Exception):
+    """The input as a whole cannot be read; the message says where and why."""
+
+
+class FrameError(Exception):
+    """One frame of the input is wrong."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.problem = Problem(path, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of the input: a frame, or the problem that kept it from being one."""
+
+    index: int
+    frame: FrameData | None = None
+    problem: Problem | None = None
+
+
+@dataclass(slots=True)
+class Header:
+    """What the input says of its dataset and version, both as SingleFrame JSON, empty if nothing."""
+
+    dataset: dict[str, Any] = field(default_factory=dict)
+    version: dict[str, Any] = field(default_factory=dict)
+
+
+class FrameReader(Protocol):
+    """Reads one input, once, in order, in memory that does not grow with it.
+
+    `header` is complete when iteration ends: a manifest may name its version after its frames.
+    `position` of `total` says how far the reading is, in the reader's own unit (bytes of a
+    manifest, files of a folder); `total` is None while it is unknown.
+    """
+
+    header: Header
+    position: int
+    total: int | None
+
+    def __iter__(self) -> Iterator[Item]:
+        """Yield the items in input order; raise FormatError where the input cannot go on."""
+        ...

@@ -1,0 +1,34 @@
+"""The nouns: one file each. No network, no HTTP, no bitmap."""
+
+from frames.models.api_key import ApiKey
+from frames.models.audit_event import AuditEvent
+from frames.models.data_view import DataView
+from frames.models.dataset import Dataset
+from frames.models.frame import Frame
+from frames.models.index import Key, Membership, Posting, RegionOffsets, Term
+from frames.models.job import Job, JobError
+from frames.models.preview import Preview, PreviewReason
+from frames.models.project import Grant, Project
+from frames.models.source import Source
+from frames.models.version import Version
+
+__all__ = [
+    "ApiKey",
+    "AuditEvent",
+    "DataView",
+    "Dataset",
+    "Frame",
+    "Grant",
+    "Job",
+    "JobError",
+    "Key",
+    "Membership",
+    "Posting",
+    "Preview",
+    "PreviewReason",
+    "Project",
+    "RegionOffsets",
+    "Source",
+    "Term",
+    "Version",
+]

@@ -1,0 +1,70 @@
+"""An audit event: who did what, when, to what. Never changed, never deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import models
+
+from frames.models.project import Project
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    """Audit events by who may see them; they cannot be changed or deleted."""
+
+    def visible_to(self, user: User | AnonymousUser) -> AuditEventQuerySet:
+        """Keep the events of projects the user has a grant in; superusers see all."""
+        if user.is_superuser:
+            return self
+        return self.filter(project__grants__user_id=user.pk)
+
+    def update(self, **kwargs: Any) -> int:
+        """Refuse: the log is append-only."""
+        raise TypeError("audit events are append-only")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Refuse: the log is append-only."""
+        raise TypeError("audit events are append-only")
+
+
+class AuditEvent(models.Model):
+    """One act. `object_uid` and `object_name` outlive the object they name."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    verb = models.CharField(max_length=64)
+    project = models.ForeignKey(
+        Project, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    object_kind = models.CharField(max_length=32)
+    object_uid = models.CharField(max_length=32)
+    object_name = models.CharField(max_length=255)
+    details = models.JSONField(default=dict, blank=True)
+
+    objects = AuditEventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["object_uid", "-id"], name="audit_of_an_object"),
+            models.Index(fields=["project", "-id"], name="audit_of_a_project"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.verb} {self.object_kind} {self.object_name}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert; raise TypeError for a row that exists already."""
+        if self.pk is not None:
+            raise TypeError("audit events are append-only")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Refuse: the log is append-only."""
+        raise TypeError("audit events are append-only")

@@ -1,0 +1,68 @@
+"""A dataset: a named line of versions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+
+from frames.models.base import new_uid
+from frames.models.project import Project
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+
+class DatasetQuerySet(models.QuerySet["Dataset"]):
+    """Datasets by who may see them."""
+
+    def visible_to(self, user: User | AnonymousUser) -> DatasetQuerySet:
+        """Keep the datasets of projects the user has a grant in; superusers see all."""
+        if user.is_superuser:
+            return self
+        return self.filter(project__grants__user_id=user.pk)
+
+
+class Dataset(models.Model):
+    """A named line of versions inside a project.
+
+    `next_ordinal` is the number the next frame revision gets (see `Frame`); it is moved under
+    this row's lock, which every writer of the dataset holds. `generation` counts the writes:
+    whoever caches what was derived from the dataset puts it into the key.
+    """
+
+    uid = models.CharField(max_length=32, unique=True, default=new_uid, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="datasets")
+    name = models.CharField(max_length=255)
+    description = models.TextField(blank=True)
+    tags = models.JSONField(default=list, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    is_example = models.BooleanField(default=False)
+    next_ordinal = models.BigIntegerField(default=0, editable=False)
+    generation = models.BigIntegerField(default=0, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    updated_at = models.DateTimeField(auto_now_add=True)
+
+    objects = DatasetQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-updated_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="dataset_name_in_project"),
+            models.CheckConstraint(condition=~models.Q(name=""), name="dataset_name_not_empty"),
+            models.CheckConstraint(
+                # Bitmaps hold 32-bit ordinals.
+                condition=models.Q(next_ordinal__gte=0, next_ordinal__lte=2**32),
+                name="dataset_ordinals_fit_32_bits",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,115 @@
+"""A job: long work with progress that survives the death of its worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+
+from frames.models.base import new_uid
+from frames.models.dataset import Dataset
+from frames.models.project import Project
+from frames.models.version import Version
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Jobs by who may see them and by state."""
+
+    def visible_to(self, user: User | AnonymousUser) -> JobQuerySet:
+        """Keep the jobs of projects the user has a grant in; superusers see all."""
+        if user.is_superuser:
+            return self
+        return self.filter(project__grants__user_id=user.pk)
+
+    def unfinished(self) -> JobQuerySet:
+        """Keep the jobs that are queued or running."""
+        return self.filter(state__in=[Job.State.QUEUED, Job.State.RUNNING])
+
+
+class Job(models.Model):
+    """Long work on a dataset: what it is, how far it came, what went wrong.
+
+    `position` items are done for good: a job whose worker died goes on behind them. `seen` is
+    the import's own bitmap of the frames it has met. `heartbeat_at` is renewed with each batch;
+    a running job whose heartbeat is old is sent again by the sweep.
+    """
+
+    class Kind(models.TextChoices):
+        """What kind of work."""
+
+        IMPORT = "import", "Import"
+
+    class State(models.TextChoices):
+        """Queued, running, and how it ended."""
+
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    uid = models.CharField(max_length=32, unique=True, default=new_uid, editable=False)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="jobs")
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="jobs")
+    version = models.ForeignKey(
+        Version, null=True, blank=True, on_delete=models.CASCADE, related_name="jobs"
+    )
+    uri = models.CharField(max_length=2048)
+    options = models.JSONField(default=dict, blank=True)
+    state = models.CharField(max_length=9, choices=State.choices, default=State.QUEUED)
+    total = models.PositiveBigIntegerField(null=True, blank=True)
+    position = models.PositiveBigIntegerField(default=0)
+    imported = models.PositiveBigIntegerField(default=0)
+    unchanged = models.PositiveBigIntegerField(default=0)
+    failed = models.PositiveBigIntegerField(default=0)
+    seen = models.BinaryField(default=bytes, editable=False)
+    message = models.TextField(blank=True)
+    cancel_requested = models.BooleanField(default=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=["queued", "running"], finished_at__isnull=True)
+                | models.Q(
+                    state__in=["done", "failed", "cancelled"], finished_at__isnull=False
+                ),
+                name="job_finished_has_a_date",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.uri}"
+
+
+class JobError(models.Model):
+    """One item a job could not take: where it stands in the input and why."""
+
+    # More are counted but not kept: a report nobody reads to its end must not grow with N.
+    MAX_KEPT = 1_000
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="errors")
+    index = models.PositiveBigIntegerField()
+    path = models.CharField(max_length=500, blank=True)
+    reason = models.CharField(max_length=1000)
+
+    class Meta:
+        ordering = ["index", "id"]
+        indexes = [models.Index(fields=["job", "index"], name="job_error_in_order")]
+
+    def __str__(self) -> str:
+        return f"{self.index}: {self.path}: {self.reason}"

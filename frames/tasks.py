@@ -1,0 +1,32 @@
+"""The queue's face: each task takes ids and makes one call."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from frames.actions import imports, previews
+
+
+@shared_task(name="frames.run_import")
+def run_import(job_uid: str) -> None:
+    """Run an import job, from where it stopped if it was begun."""
+    imports.run(job_uid)
+
+
+@shared_task(name="frames.plan_previews")
+def plan_previews(dataset_pk: int, first_ordinal: int, end_ordinal: int) -> None:
+    """Make the preview rows that newly written frames want, and enqueue their rendering."""
+    previews.plan(dataset_pk, first_ordinal, end_ordinal)
+
+
+@shared_task(name="frames.render_previews")
+def render_previews(keys: list[str]) -> None:
+    """Render those of the given previews that still wait."""
+    previews.render(keys)
+
+
+@shared_task(name="frames.sweep")
+def sweep() -> None:
+    """Send again what a lost worker or a lost queue left waiting."""
+    imports.sweep()
+    previews.sweep()
