@@ -54,7 +54,7 @@ SIGNED_URL_TTL_S = env.int("SIGNED_URL_TTL_S", default=24 * 3600)
 
 def _secret_key() -> str:
     """Return SECRET_KEY, or one made once and kept in the state folder."""
-    given = env.str("SECRET_KEY", default="")
+    given: str = env.str("SECRET_KEY", default="")
     if given:
         return given
     path = VAR_DIR / "secret_key"

@@ -1,0 +1,134 @@
+"""What every test stands on: a state folder of its own, people, and a project they work in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from django.contrib.auth.models import User
+
+    from frames.models import Project
+
+# Before anything imports the settings: no test may read or write the real state, nor reach an
+# engine that the shell of whoever runs it has configured. DATABASE_URL stays: it chooses the
+# database the suite runs on.
+STATE_DIR = tempfile.mkdtemp(prefix="framedeck-test-")
+os.environ["FRAMEDECK_VAR"] = STATE_DIR
+os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
+for _name in (
+    "ALLOWED_HOSTS",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_SECRET_ACCESS_KEY",
+    "BEHIND_PROXY",
+    "DEBUG",
+    "HTTPS_ONLY",
+    "MEDIA_ALLOW",
+    "MEDIA_PRIVATE_HOSTS",
+    "REDIS_URL",
+    "S3_ENDPOINT_URL",
+    "S3_PREVIEWS_BUCKET",
+    "SECRET_KEY",
+):
+    os.environ.pop(_name, None)
+# Playwright's event loop runs in the test's thread, beside which Django refuses its ORM.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+SHARED_DATA_DIR = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the settings here: pytest-django by itself does so before this file is read."""
+    from django.conf import settings
+
+    settings.DATABASES  # noqa: B018  read so that they are loaded
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the state folder."""
+    shutil.rmtree(STATE_DIR, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs the sample data, where it is absent."""
+    if SHARED_DATA_DIR.is_dir():
+        return
+    for item in items:
+        if item.get_closest_marker("shared_data"):
+            item.add_marker(pytest.mark.skip(reason=f"no sample data in {SHARED_DATA_DIR}"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, None]:
+    """With CI set, turn a skip into a failure, but for tests of the sample data."""
+    outcome = yield
+    report = outcome.get_result()
+    skipped = report.skipped and not hasattr(report, "wasxfail")
+    if os.environ.get("CI") and skipped and not item.get_closest_marker("shared_data"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
+    item.stash.setdefault(REPORTS, {})[report.when] = report
+
+
+REPORTS = pytest.StashKey[dict[str, pytest.TestReport]]()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of sample data; skips where it is absent. Mark the test `shared_data` too."""
+    if not SHARED_DATA_DIR.is_dir():
+        pytest.skip(f"no sample data in {SHARED_DATA_DIR}")
+    return SHARED_DATA_DIR
+
+
+@pytest.fixture
+def project(db: None) -> Project:
+    """The project that the personas work in."""
+    from frames.models import Project
+
+    return Project.objects.create(name="Streets")
+
+
+def _person(name: str, project: Project | None, role: str = "") -> User:
+    """Return a user whose password is their name, with a role in the project."""
+    from django.contrib.auth.models import User
+
+    from frames.models import Grant
+
+    # The fast hasher of a test is not worth a setting: an unusable password is not hashed.
+    user = User.objects.create(username=name)
+    if project is not None:
+        Grant.objects.create(project=project, user=user, role=Grant.Role[role])
+    return user
+
+
+@pytest.fixture
+def viewer(project: Project) -> User:
+    """Who may read the project."""
+    return _person("viewer", project, "VIEWER")
+
+
+@pytest.fixture
+def editor(project: Project) -> User:
+    """Who may change the project's drafts."""
+    return _person("editor", project, "EDITOR")
+
+
+@pytest.fixture
+def admin(project: Project) -> User:
+    """Who may do all in the project; not a superuser."""
+    return _person("admin", project, "ADMIN")
+
+
+@pytest.fixture
+def outsider(db: None) -> User:
+    """Who has no grant in the project."""
+    return _person("outsider", None)
