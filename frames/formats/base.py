@@ -29,8 +29,8 @@ class SourceData:
 class FrameData:
     """One frame as it is imported, valid in itself.
 
-    `frame_id` is empty where the input gave none; then the importer derives one from what
-    `identity()` of the format says, so that the same input gives the same id again.
+    `frame_id` is empty where the input gave none; then the importer takes
+    `singleframe.derived_id`, so that the same input gives the same id again.
     """
 
     frame_id: str
@@ -73,7 +73,7 @@ class Item:
 
 @dataclass(slots=True)
 class Header:
-    """What the input says of its dataset and version, both as SingleFrame JSON, empty if nothing."""
+    """What the input says of its dataset and version: SingleFrame JSON, empty if nothing."""
 
     dataset: dict[str, Any] = field(default_factory=dict)
     version: dict[str, Any] = field(default_factory=dict)
