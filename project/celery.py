@@ -1,10 +1,33 @@
 """The Celery application; its settings are those of Django that start with CELERY_."""
 
+from __future__ import annotations
+
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import beat_embedded_init, setup_logging, worker_process_init
+from django_structlog.celery.steps import DjangoStructLogInitStep
+from kombu.transport import TRANSPORT_ALIASES
+
+from project.processes import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+TRANSPORT_ALIASES["files"] = "project.file_queue:Transport"
+
 app = Celery("framedeck")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].add(DjangoStructLogInitStep)
+
+
+@setup_logging.connect
+def _keep_logging(**kwargs: Any) -> None:
+    """Leave logging as Django's settings have set it up."""
+
+
+@worker_process_init.connect
+@beat_embedded_init.connect
+def _end_with_worker(**kwargs: Any) -> None:
+    """A worker that is killed takes its processes with it, so that none works on unseen."""
+    die_with_parent()

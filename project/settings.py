@@ -5,14 +5,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
+import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 import environ
 from csp.constants import NONE, SELF
+from kombu import Queue
+
+from project.logging import configure_logging
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
@@ -23,12 +28,17 @@ VAR_DIR = Path(env.str("FRAMEDECK_VAR", default=str(BASE_DIR / "var"))).resolve(
 DEBUG = env.bool("DEBUG", default=False)
 HTTPS_ONLY = env.bool("HTTPS_ONLY", default=False)
 BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+HOST: str = env.str("HOST", default="127.0.0.1")
+PORT = env.int("PORT", default=8000)
+WEB_PROCESSES = env.int("WEB_PROCESSES", default=1)
+WEB_THREADS = env.int("WEB_THREADS", default=8)
+WORKER_PROCESSES = env.int("WORKER_PROCESSES", default=2)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 DATABASE_URL = env.str("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'db.sqlite3'}")
 REDIS_URL = env.str("REDIS_URL", default="")
-LOG_FORMAT = env.str("LOG_FORMAT", default="console")
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOG_FORMAT: str = env.str("LOG_FORMAT", default="console")
+LOG_LEVEL: str = env.str("LOG_LEVEL", default="INFO")
 
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
 S3_PREVIEWS_BUCKET = env.str("S3_PREVIEWS_BUCKET", default="")
@@ -50,6 +60,8 @@ ARCHIVE_MAX_FILES = env.int("ARCHIVE_MAX_FILES", default=1_000_000)
 
 INDEX_CACHE_BYTES = env.int("INDEX_CACHE_BYTES", default=64 * 1024 * 1024)
 SIGNED_URL_TTL_S = env.int("SIGNED_URL_TTL_S", default=24 * 3600)
+# Where collectstatic writes; a container image keeps it apart from the state it mounts.
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static"))).resolve()
 
 
 def _secret_key() -> str:
@@ -72,6 +84,25 @@ def _secret_key() -> str:
 SECRET_KEY = _secret_key()
 TESTING = "pytest" in sys.modules
 
+
+def _own_names() -> list[str]:
+    """Return the names under which a browser reaches this machine, as HOST says."""
+    names = ["localhost", "127.0.0.1", "[::1]"]
+    if HOST not in ("0.0.0.0", "::", ""):  # noqa: S104  compared with, not listened on
+        return [*names, f"[{HOST}]" if ":" in HOST else HOST]
+    names.append(socket.gethostname())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Asks the routing table which address leads out; a datagram socket sends nothing.
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return names
+        return [*names, probe.getsockname()[0]]
+
+
+if not ALLOWED_HOSTS:
+    ALLOWED_HOSTS = _own_names()
+
 # --- Django ---------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -92,6 +123,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Below WhiteNoise: a line for every page, none for every icon.
+    "django_structlog.middlewares.RequestMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -101,7 +134,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
 ]
 
 ROOT_URLCONF = "project.urls"
@@ -171,11 +203,17 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CONCURRENCY = WORKER_PROCESSES
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # What a lost worker held is sent again from the rows (tasks.sweep); this only says how often.
 SWEEP_INTERVAL_S = 30
 CELERY_BEAT_SCHEDULE = {"sweep": {"task": "frames.sweep", "schedule": SWEEP_INTERVAL_S}}
-CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat")
+# In memory: a schedule of seconds needs no file, which a killed worker could leave broken.
+CELERY_BEAT_SCHEDULER = "celery.beat.Scheduler"
+# Ten thousand previews that wait must not keep an import waiting: each queue is served in turn.
+CELERY_TASK_DEFAULT_QUEUE = "work"
+CELERY_TASK_QUEUES = [Queue(name, routing_key=name) for name in ("work", "previews")]
+CELERY_TASK_ROUTES = {"frames.render_previews": {"queue": "previews"}}
 
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
@@ -188,25 +226,25 @@ if REDIS_URL:
         }
     }
 else:
-    CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_URL = "files://"  # project/file_queue.py
     QUEUE_DIR = VAR_DIR / "queue"
-    for _name in ("messages", "control"):
-        (QUEUE_DIR / _name).mkdir(parents=True, exist_ok=True)
+    QUEUE_DIR.mkdir(parents=True, exist_ok=True)
     CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "data_folder_in": str(QUEUE_DIR / "messages"),
-        "data_folder_out": str(QUEUE_DIR / "messages"),
-        "control_folder": str(QUEUE_DIR / "control"),
+        "data_folder_in": str(QUEUE_DIR),
+        "polling_interval": 0.2,  # seconds
     }
+    # Commands to workers are broadcasts, which the queue in a folder does not have.
+    CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+# A cache per process must not hold sessions: one process would not see another's sign-out.
+SESSION_ENGINE = f"django.contrib.sessions.backends.{'cached_db' if REDIS_URL else 'db'}"
 
 # --- files ----------------------------------------------------------------------------------
 
 PREVIEWS_DIR = VAR_DIR / "previews"
 UPLOADS_DIR = VAR_DIR / "uploads"
 STATIC_URL = "static/"
-STATIC_ROOT = VAR_DIR / "static"
 NODE_MODULES_DIR = BASE_DIR / "node_modules"
 STATICFILES_DIRS: list[Any] = [BASE_DIR / "static"]
 if (NODE_MODULES_DIR / "htmx.org" / "dist").is_dir():
@@ -242,6 +280,14 @@ STORAGES: dict[str, dict[str, Any]] = {
 WHITENOISE_USE_FINDERS = TESTING or DEBUG
 FILE_UPLOAD_TEMP_DIR = None
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+
+# --- logs -----------------------------------------------------------------------------------
+
+LOGGING_CONFIG = None  # set up here, so that gunicorn and Celery find it done
+configure_logging(LOG_FORMAT, LOG_LEVEL)
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG  # one line a request is enough
+DJANGO_STRUCTLOG_CELERY_TASK_START_LOG_LEVEL = logging.DEBUG
 
 # --- safety ---------------------------------------------------------------------------------
 

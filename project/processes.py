@@ -1,0 +1,23 @@
+"""Processes that end when the one that started them ends, however it ends."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(with_signal: int = signal.SIGKILL) -> None:
+    """Have the kernel send this process a signal when its parent is gone.
+
+    Linux only; elsewhere nothing happens, and what a killed parent leaves must be ended by hand.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(with_signal))
+    if os.getppid() != parent:  # it ended before the kernel was asked
+        os.kill(os.getpid(), with_signal)
