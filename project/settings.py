@@ -43,6 +43,9 @@ LOG_LEVEL: str = env.str("LOG_LEVEL", default="INFO")
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
 S3_PREVIEWS_BUCKET = env.str("S3_PREVIEWS_BUCKET", default="")
 GS_ENDPOINT_URL = env.str("GS_ENDPOINT_URL", default="https://storage.googleapis.com")
+# Google's HMAC keys, the S3 interface's counterpart of AWS_ACCESS_KEY_ID; without: public buckets.
+GS_ACCESS_KEY_ID = env.str("GS_ACCESS_KEY_ID", default="")
+GS_SECRET_ACCESS_KEY = env.str("GS_SECRET_ACCESS_KEY", default="")
 
 # URI prefixes every project may read, e.g. file:///srv/pictures/ or s3://bucket/ or https://host/.
 MEDIA_ALLOW = env.list("MEDIA_ALLOW", default=[])
@@ -245,10 +248,16 @@ SESSION_ENGINE = f"django.contrib.sessions.backends.{'cached_db' if REDIS_URL el
 PREVIEWS_DIR = VAR_DIR / "previews"
 UPLOADS_DIR = VAR_DIR / "uploads"
 STATIC_URL = "static/"
-NODE_MODULES_DIR = BASE_DIR / "node_modules"
-STATICFILES_DIRS: list[Any] = [BASE_DIR / "static"]
-if (NODE_MODULES_DIR / "htmx.org" / "dist").is_dir():
-    STATICFILES_DIRS.append(("vendor/htmx", NODE_MODULES_DIR / "htmx.org" / "dist"))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "project.static.LibraryFinder",
+]
+# Of an npm package only what a page loads; the rest of it does not all survive hashed names.
+BROWSER_LIBRARIES = {
+    "vendor/htmx/htmx.min.js": BASE_DIR / "node_modules/htmx.org/dist/htmx.min.js",
+}
 
 if S3_PREVIEWS_BUCKET:
     _previews_storage: dict[str, Any] = {
