@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from django.db import models
+from django.utils import timezone
 
 from frames.models.project import Project
 
@@ -46,7 +47,9 @@ class Preview(models.Model):
 
     `width`, `height` are of the preview and `original_width`, `original_height` of what it was
     made from, all in pixels after EXIF rotation; `color` is the dominant colour as #rrggbb.
-    `original_displayable` says whether a browser shows the original as it is.
+    `original_displayable` says whether a browser shows the original as it is. `attempts` counts
+    how often the rendering was begun. While pending, `due_at` is when the sweep sends it to the
+    queue (again): whoever takes the work moves it on, whoever dies with it leaves it to pass.
     """
 
     class State(models.TextChoices):
@@ -68,7 +71,7 @@ class Preview(models.Model):
     reason = models.CharField(max_length=16, choices=PreviewReason.choices, blank=True)
     detail = models.CharField(max_length=500, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
-    queued_at = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
     width = models.PositiveIntegerField(null=True, blank=True)
     height = models.PositiveIntegerField(null=True, blank=True)
@@ -82,9 +85,7 @@ class Preview(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(state="pending", reason="")
-                | models.Q(
-                    state="ready", reason="", width__isnull=False, height__isnull=False
-                )
+                | models.Q(state="ready", reason="", width__isnull=False, height__isnull=False)
                 | (models.Q(state="failed") & ~models.Q(reason="")),
                 name="preview_state_is_whole",
             ),
@@ -92,7 +93,7 @@ class Preview(models.Model):
         indexes = [
             # What the sweep reads: the few that wait, not the millions that are done.
             models.Index(
-                fields=["queued_at"],
+                fields=["due_at"],
                 condition=models.Q(state="pending"),
                 name="preview_waiting",
             ),
@@ -104,4 +105,4 @@ class Preview(models.Model):
     @property
     def name(self) -> str:
         """The file's name in the previews storage."""
-        return f"{self.key[:2]}/{self.key[2:4]}/{self.key}.webp"
+        return f"{self.key[:2]}/{self.key[2:4]}/{self.key}.jpg"

@@ -1,0 +1,138 @@
+"""Files of this machine, opened without following a link out of the allowed folders."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from django.conf import settings
+
+from frames.media.errors import MediaError
+from frames.media.reader import Entry, MediaReader, check_size
+from frames.models import PreviewReason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from frames.media.policy import MediaPolicy
+    from frames.media.uris import Uri
+
+# Where there is no O_PATH (macOS), a folder must also be readable to be passed through.
+_PASS_THROUGH: Final = (
+    getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+)
+# O_NONBLOCK: opening a fifo nobody writes to would otherwise wait for ever.
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def _error(error: OSError) -> MediaError:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return MediaError(PreviewReason.NOT_FOUND, "No file is stored at this path.")
+    if isinstance(error, PermissionError):
+        return MediaError(PreviewReason.FORBIDDEN, "Framedeck's user may not read this file.")
+    return MediaError(
+        PreviewReason.UNREACHABLE,
+        f"The file cannot be read: {os.strerror(error.errno or 0)}.",
+        retryable=True,
+    )
+
+
+def _real_path(uri: Uri, policy: MediaPolicy) -> str:
+    """Return the path with its links resolved, if it is still under an allowed folder.
+
+    A prefix that merely contains the state folder (file:///, say) does not open that folder: it
+    holds the secret key and the rows of every project.
+    """
+    path = Path(os.path.realpath(os.path.join("/", *uri.path)))
+    state = Path(os.path.realpath(settings.VAR_DIR))
+    for prefix in policy.prefixes():
+        if prefix.scheme != "file":
+            continue
+        root = Path(os.path.realpath(os.path.join("/", *prefix.path)))
+        opens_state = state.is_relative_to(root) and path.is_relative_to(state)
+        if path.is_relative_to(root) and not opens_state:
+            return str(path)
+    raise MediaError(PreviewReason.NOT_ALLOWED, "The path leads outside of the allowed folders.")
+
+
+def _open_at(path: str) -> int:
+    """Open a path without links in it, component by component.
+
+    Each component is opened inside the one before and never through a link, so that nobody can
+    put a link into the path between the check and the opening.
+    """
+    *folders, name = path.split("/")[1:]
+    folder = os.open("/", _PASS_THROUGH)
+    try:
+        for component in folders:
+            inner = os.open(component, _PASS_THROUGH, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        # Asked before opening, because opening some devices does something.
+        _check_regular(os.stat(name, dir_fd=folder, follow_symlinks=False))
+        return os.open(name, _READ, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _check_regular(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise MediaError(PreviewReason.UNSUPPORTED, "This is a folder, not a file.")
+    if not stat.S_ISREG(status.st_mode):
+        raise MediaError(PreviewReason.UNSUPPORTED, "This is not a regular file.")
+
+
+def open_file(uri: Uri, policy: MediaPolicy, max_bytes: int) -> MediaReader:
+    """Open a regular file for reading.
+
+    Raises:
+        MediaError: NOT_FOUND, FORBIDDEN, NOT_ALLOWED, UNSUPPORTED, TOO_LARGE or UNREACHABLE.
+    """
+    path = _real_path(uri, policy)
+    if path == "/":
+        raise MediaError(PreviewReason.UNSUPPORTED, "This is a folder, not a file.")
+    try:
+        descriptor = _open_at(path)
+    except OSError as error:
+        raise _error(error) from error
+    reader = MediaReader(io.FileIO(descriptor))
+    try:
+        status = os.fstat(descriptor)
+        _check_regular(status)
+        check_size(status.st_size, max_bytes)
+    except MediaError:
+        reader.close()
+        raise
+    reader.size = status.st_size
+    return reader
+
+
+def _list(path: str) -> Iterator[Entry]:
+    try:
+        with os.scandir(path) as items:
+            found = sorted(items, key=lambda item: os.fsencode(item.name))
+    except OSError as error:
+        raise _error(error) from error
+    for item in found:
+        try:
+            # Links are left out: a link to a folder above would never end.
+            if item.is_dir(follow_symlinks=False):
+                yield from _list(item.path)
+            elif item.is_file(follow_symlinks=False):
+                status = item.stat(follow_symlinks=False)
+                modified = datetime.fromtimestamp(status.st_mtime, UTC).isoformat()
+                yield Entry(Path(item.path).as_uri(), status.st_size, modified)
+        except FileNotFoundError:
+            # Removed while the folder is being listed.
+            continue
+
+
+def list_files(uri: Uri, policy: MediaPolicy) -> Iterator[Entry]:
+    """Yield the regular files of a folder and of those in it, sorted by name in each folder."""
+    _real_path(uri, policy)
+    # As it was asked for, links and all: what is yielded must lie under the same prefix.
+    return _list(os.path.join("/", *uri.path))

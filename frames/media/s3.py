@@ -1,0 +1,205 @@
+"""Buckets: S3, whatever speaks it, and Google Cloud Storage by its S3 interface.
+
+boto3 only signs here. Every byte comes through `http.py`, so that one piece of code decides which
+address is connected to, how long it may take and how much it may send.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+from django.conf import settings
+
+from frames.media.errors import MediaError
+from frames.media.http import WrongRegionError, open_http
+from frames.media.reader import Entry, MediaReader
+from frames.models import PreviewReason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from frames.media.policy import MediaPolicy
+    from frames.media.uris import Uri
+
+# As long as one task may take to read from one URL.
+_READ_TTL_S: Final = 3600
+_LIST_MAX_BYTES: Final = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Location:
+    """Where an object is: `trusted` marks the operator's own endpoints."""
+
+    endpoint: str | None
+    bucket: str
+    key: str
+    trusted: bool
+    signed: bool
+    google: bool = False
+
+
+def _host_and_port(endpoint: str) -> str:
+    parts = urlsplit(endpoint)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def _locate(uri: Uri, policy: MediaPolicy) -> _Location:
+    if uri.scheme == "gs":
+        return _Location(
+            endpoint=settings.GS_ENDPOINT_URL,
+            bucket=uri.authority,
+            key="/".join(uri.path),
+            trusted=True,
+            signed=bool(settings.GS_ACCESS_KEY_ID),
+            google=True,
+        )
+    if ":" not in uri.authority:
+        return _Location(
+            endpoint=settings.S3_ENDPOINT_URL or None,
+            bucket=uri.authority,
+            key="/".join(uri.path),
+            trusted=True,
+            signed=True,
+        )
+    own = settings.S3_ENDPOINT_URL
+    bucket, key = uri.path[0], "/".join(uri.path[1:])
+    if own and _host_and_port(own) == uri.authority:
+        return _Location(own, bucket, key, trusted=True, signed=True)
+    host, _, port = uri.authority.rpartition(":")
+    # The form has no place for a scheme. Stores inside a house speak http on their own port.
+    scheme = "https" if port in {"443", "8443"} else "http"
+    return _Location(
+        endpoint=f"{scheme}://{uri.authority}",
+        bucket=bucket,
+        key=key,
+        trusted=False,
+        # A stranger's store never sees which key the operator has.
+        signed=policy.allows_private(host.strip("[]"), int(port)),
+    )
+
+
+@lru_cache(maxsize=64)
+def _client(endpoint: str | None, region: str | None, *, signed: bool, google: bool) -> Any:
+    session = boto3.Session()
+    keys: dict[str, str] = {}
+    if google and signed:
+        keys = {
+            "aws_access_key_id": settings.GS_ACCESS_KEY_ID,
+            "aws_secret_access_key": settings.GS_SECRET_ACCESS_KEY,
+        }
+    elif signed and session.get_credentials() is None:
+        signed = False
+    default_region = "auto" if google else "us-east-1"
+    return session.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=region or session.region_name or os.environ.get("AWS_REGION", default_region),
+        config=Config(
+            signature_version="s3v4" if signed else UNSIGNED,
+            s3={"addressing_style": "path" if endpoint else "virtual"},
+        ),
+        **keys,
+    )
+
+
+def _sign(
+    place: _Location, operation: str, ttl_s: int, region: str | None = None, **parameters: Any
+) -> str:
+    client = _client(place.endpoint, region, signed=place.signed, google=place.google)
+    try:
+        url: str = client.generate_presigned_url(
+            operation, Params={"Bucket": place.bucket, **parameters}, ExpiresIn=ttl_s
+        )
+    except BotoCoreError as error:
+        raise MediaError(
+            PreviewReason.FORBIDDEN, f"The request cannot be signed: {type(error).__name__}."
+        ) from error
+    return url
+
+
+def _open(
+    place: _Location,
+    policy: MediaPolicy,
+    max_bytes: int,
+    sign: Callable[[str | None], str],
+) -> MediaReader:
+    try:
+        url = sign(None)
+        return open_http(url, policy, max_bytes, trusted=place.trusted, follow=False)
+    except WrongRegionError as error:
+        url = sign(error.region)
+        return open_http(url, policy, max_bytes, trusted=place.trusted, follow=False)
+
+
+def open_object(uri: Uri, policy: MediaPolicy, max_bytes: int) -> MediaReader:
+    """Open an object of a bucket; the errors are those of `open_http`."""
+    place = _locate(uri, policy)
+    if not place.bucket or not place.key:
+        raise MediaError(PreviewReason.NOT_FOUND, "The address names no object.")
+
+    def sign(region: str | None) -> str:
+        return _sign(place, "get_object", _READ_TTL_S, region, Key=place.key)
+
+    return _open(place, policy, max_bytes, sign)
+
+
+def list_objects(uri: Uri, policy: MediaPolicy) -> Iterator[Entry]:
+    """Yield the objects under a prefix in the store's order, by key, a page at a time."""
+    place = _locate(uri, policy)
+    if not place.bucket:
+        raise MediaError(PreviewReason.NOT_FOUND, "The address names no bucket.")
+    prefix = place.key.rstrip("/") + "/" if place.key.strip("/") else ""
+    root = f"{uri.scheme}://{uri.authority}/"
+    if ":" in uri.authority:
+        root += f"{place.bucket}/"
+    token: dict[str, str] = {}
+    while True:
+
+        def sign(region: str | None, page: dict[str, str] = token) -> str:
+            return _sign(
+                place,
+                "list_objects_v2",
+                _READ_TTL_S,
+                region,
+                Prefix=prefix,
+                EncodingType="url",
+                **page,
+            )
+
+        with _open(place, policy, _LIST_MAX_BYTES, sign) as body:
+            text = body.read()
+        try:
+            # expat bounds the growth of entities, and the text is bounded above.
+            result = ElementTree.fromstring(text)  # noqa: S314
+        except ElementTree.ParseError as error:
+            raise MediaError(
+                PreviewReason.UNREACHABLE, "The store's listing is not the XML of S3."
+            ) from error
+        for item in result.iterfind("{*}Contents"):
+            key, size = unquote(item.findtext("{*}Key", "")), item.findtext("{*}Size", "")
+            if not key.endswith("/"):
+                yield Entry(
+                    uri=root + key,
+                    size=int(size) if size.isdecimal() else 0,
+                    modified=item.findtext("{*}LastModified", ""),
+                )
+        following = result.findtext("{*}NextContinuationToken", "")
+        if result.findtext("{*}IsTruncated") != "true" or not following:
+            return
+        token = {"ContinuationToken": following}
+
+
+def sign_object(uri: Uri, policy: MediaPolicy, ttl_s: int) -> str:
+    """Return a URL at which a browser can read the object for `ttl_s` seconds."""
+    place = _locate(uri, policy)
+    return _sign(place, "get_object", ttl_s, Key=place.key)
