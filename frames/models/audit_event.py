@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.db import models
 
+from frames.models.base import VisibleQuerySet
 from frames.models.project import Project
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser, User
 
-
-class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+class AuditEventQuerySet(VisibleQuerySet["AuditEvent"]):
     """Audit events by who may see them; they cannot be changed or deleted."""
-
-    def visible_to(self, user: User | AnonymousUser) -> AuditEventQuerySet:
-        """Keep the events of projects the user has a grant in; superusers see all."""
-        if user.is_superuser:
-            return self
-        return self.filter(project__grants__user_id=user.pk)
 
     def update(self, **kwargs: Any) -> int:
         """Refuse: the log is append-only."""

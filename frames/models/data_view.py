@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.conf import settings
 from django.db import models
 
-from frames.models.base import new_uid
+from frames.models.base import VisibleQuerySet, new_uid
 from frames.models.project import Project
 from frames.models.version import Version
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser, User
 
-
-class DataViewQuerySet(models.QuerySet["DataView"]):
+class DataViewQuerySet(VisibleQuerySet["DataView"]):
     """Data views by who may see them."""
-
-    def visible_to(self, user: User | AnonymousUser) -> DataViewQuerySet:
-        """Keep the views of projects the user has a grant in; superusers see all."""
-        if user.is_superuser:
-            return self
-        return self.filter(project__grants__user_id=user.pk)
 
 
 class DataView(models.Model):

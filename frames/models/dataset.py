@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import secrets
 
 from django.conf import settings
 from django.db import models
 
-from frames.models.base import new_uid
+from frames.models.base import VisibleQuerySet, new_uid
 from frames.models.project import Project
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser, User
+
+def new_generation() -> int:
+    """Return a number that stands for one state of a dataset: 62 random bits."""
+    return secrets.randbits(62)
 
 
-class DatasetQuerySet(models.QuerySet["Dataset"]):
+class DatasetQuerySet(VisibleQuerySet["Dataset"]):
     """Datasets by who may see them."""
-
-    def visible_to(self, user: User | AnonymousUser) -> DatasetQuerySet:
-        """Keep the datasets of projects the user has a grant in; superusers see all."""
-        if user.is_superuser:
-            return self
-        return self.filter(project__grants__user_id=user.pk)
 
 
 class Dataset(models.Model):
     """A named line of versions inside a project.
 
     `next_ordinal` is the number the next frame revision gets (see `Frame`); it is moved under
-    this row's lock, which every writer of the dataset holds. `generation` counts the writes:
-    whoever caches what was derived from the dataset puts it into the key.
+    this row's lock, which every writer of the dataset holds. `generation` is a random number that
+    every write replaces: whoever caches what was derived from the dataset puts it into the key.
+    (A count would come again after a transaction that was rolled back.)
     """
 
     uid = models.CharField(max_length=32, unique=True, default=new_uid, editable=False)
@@ -40,7 +37,7 @@ class Dataset(models.Model):
     metadata = models.JSONField(default=dict, blank=True)
     is_example = models.BooleanField(default=False)
     next_ordinal = models.BigIntegerField(default=0, editable=False)
-    generation = models.BigIntegerField(default=0, editable=False)
+    generation = models.BigIntegerField(default=new_generation, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -45,7 +45,8 @@ class Frame(models.Model):
 
     `timestamp` is in the unit the producer chose, milliseconds for videos; `extra` keeps the
     exact number where a float64 would round it, and every key Framedeck does not know.
-    `saved_ms` is the epoch time of writing in milliseconds.
+    `saved_ms` is the epoch time of writing in milliseconds. `digest` is 16 bytes of BLAKE2b over
+    the content, sources included: equal content, equal digest, on every machine.
     """
 
     id = models.BigIntegerField(primary_key=True)
@@ -63,6 +64,7 @@ class Frame(models.Model):
     meta = models.JSONField(default=dict)
     rois = models.JSONField(default=list)
     extra = models.JSONField(default=dict)
+    digest = models.BinaryField(max_length=16)
 
     objects = FrameQuerySet.as_manager()
 

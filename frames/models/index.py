@@ -83,9 +83,7 @@ class Posting(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(cardinality__gt=0), name="posting_not_empty"
-            ),
+            models.CheckConstraint(condition=models.Q(cardinality__gt=0), name="posting_not_empty"),
         ]
 
 

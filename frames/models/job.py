@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.conf import settings
 from django.db import models
 
-from frames.models.base import new_uid
+from frames.models.base import VisibleQuerySet, new_uid
 from frames.models.dataset import Dataset
 from frames.models.project import Project
 from frames.models.version import Version
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser, User
 
-
-class JobQuerySet(models.QuerySet["Job"]):
+class JobQuerySet(VisibleQuerySet["Job"]):
     """Jobs by who may see them and by state."""
-
-    def visible_to(self, user: User | AnonymousUser) -> JobQuerySet:
-        """Keep the jobs of projects the user has a grant in; superusers see all."""
-        if user.is_superuser:
-            return self
-        return self.filter(project__grants__user_id=user.pk)
 
     def unfinished(self) -> JobQuerySet:
         """Keep the jobs that are queued or running."""
@@ -33,9 +22,11 @@ class JobQuerySet(models.QuerySet["Job"]):
 class Job(models.Model):
     """Long work on a dataset: what it is, how far it came, what went wrong.
 
-    `position` items are done for good: a job whose worker died goes on behind them. `seen` is
-    the import's own bitmap of the frames it has met. `heartbeat_at` is renewed with each batch;
-    a running job whose heartbeat is old is sent again by the sweep.
+    `position` items are done for good: a job whose worker died goes on behind them. An import
+    keeps three bitmaps of ordinals: `staged` are the revisions it has written, which its version
+    gets all at once at the end, `replaced` those that they take the place of, and `seen` every
+    frame met, so that a second one with the same id is found. `heartbeat_at` is renewed with each
+    batch; a running job whose heartbeat is old is sent again by the sweep.
     """
 
     class Kind(models.TextChoices):
@@ -67,6 +58,8 @@ class Job(models.Model):
     imported = models.PositiveBigIntegerField(default=0)
     unchanged = models.PositiveBigIntegerField(default=0)
     failed = models.PositiveBigIntegerField(default=0)
+    staged = models.BinaryField(default=bytes, editable=False)
+    replaced = models.BinaryField(default=bytes, editable=False)
     seen = models.BinaryField(default=bytes, editable=False)
     message = models.TextField(blank=True)
     cancel_requested = models.BooleanField(default=False)
@@ -85,9 +78,7 @@ class Job(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(state__in=["queued", "running"], finished_at__isnull=True)
-                | models.Q(
-                    state__in=["done", "failed", "cancelled"], finished_at__isnull=False
-                ),
+                | models.Q(state__in=["done", "failed", "cancelled"], finished_at__isnull=False),
                 name="job_finished_has_a_date",
             ),
         ]

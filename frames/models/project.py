@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.conf import settings
 from django.db import models
 
-from frames.models.base import new_uid
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser, User
+from frames.models.base import VisibleQuerySet, new_uid
 
 
-class ProjectQuerySet(models.QuerySet["Project"]):
+class ProjectQuerySet(VisibleQuerySet["Project"]):
     """Projects by who may see them."""
 
-    def visible_to(self, user: User | AnonymousUser) -> ProjectQuerySet:
-        """Keep the projects the user has a grant in; superusers see all."""
-        if user.is_superuser:
-            return self
-        return self.filter(grants__user_id=user.pk)
+    grants = "grants"
 
 
 class Project(models.Model):

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.conf import settings
 from django.db import models
 
-from frames.models.base import new_uid
+from frames.models.base import VisibleQuerySet, new_uid
 from frames.models.dataset import Dataset
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import AnonymousUser, User
 
-
-class VersionQuerySet(models.QuerySet["Version"]):
+class VersionQuerySet(VisibleQuerySet["Version"]):
     """Versions by who may see them and by status."""
 
-    def visible_to(self, user: User | AnonymousUser) -> VersionQuerySet:
-        """Keep the versions of projects the user has a grant in; superusers see all."""
-        if user.is_superuser:
-            return self
-        return self.filter(dataset__project__grants__user_id=user.pk)
+    grants = "dataset__project__grants"
 
     def drafts(self) -> VersionQuerySet:
         """Keep the versions that can still be changed."""
@@ -50,9 +41,7 @@ class Version(models.Model):
     name = models.CharField(max_length=255)
     description = models.TextField(blank=True)
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.DRAFT)
-    parents = models.ManyToManyField(
-        "self", symmetrical=False, related_name="children", blank=True
-    )
+    parents = models.ManyToManyField("self", symmetrical=False, related_name="children", blank=True)
     tags = models.JSONField(default=list, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
     frame_count = models.PositiveBigIntegerField(default=0, editable=False)

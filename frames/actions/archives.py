@@ -1,0 +1,111 @@
+"""Unpacking uploaded archives, within bounds."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+from django.conf import settings
+
+from frames.actions.datasets import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SUFFIXES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_CHUNK_BYTES: Final = 1 << 20
+
+
+class ArchiveRefused(Refused):
+    """The archive is damaged, too large, or tries to leave its folder."""
+
+
+def is_archive(uri: str) -> bool:
+    """Whether an address is a file that `unpack` takes, by its name."""
+    return uri.startswith("file://") and uri.lower().endswith(SUFFIXES)
+
+
+def unpack(uri: str) -> str:
+    """Unpack an archive beside itself and return the URI of what is to be imported from it.
+
+    That is its manifest if it has just one JSON file at the top, else the folder. Unpacking
+    again replaces what a killed attempt left. Raises ArchiveRefused.
+    """
+    archive = Path(unquote(urlsplit(uri).path))
+    target = archive.with_name(archive.name + ".unpacked")
+    done = target / ".complete"
+    if not done.exists():
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        try:
+            _extract(archive, target)
+        except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError) as error:
+            shutil.rmtree(target, ignore_errors=True)
+            raise ArchiveRefused(f"{archive.name} cannot be unpacked: {error}.") from error
+        except ArchiveRefused:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
+        done.touch()
+    return _content(target)
+
+
+def _content(folder: Path) -> str:
+    """Return the URI of an unpacked folder's manifest, or of the folder without one."""
+    while True:
+        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+        manifests = [e for e in entries if e.suffix.lower() in {".json", ".jsonl", ".ndjson"}]
+        if len(manifests) == 1:
+            return manifests[0].as_uri()
+        if len(entries) == 1 and entries[0].is_dir():
+            # Most archives hold one folder, named as they are.
+            folder = entries[0]
+            continue
+        return folder.as_uri() + "/"
+
+
+def _extract(archive: Path, target: Path) -> None:
+    left = settings.ARCHIVE_MAX_BYTES
+    for number, (name, file) in enumerate(_members(archive)):
+        if number >= settings.ARCHIVE_MAX_FILES:
+            raise ArchiveRefused(
+                f"{archive.name} holds over {settings.ARCHIVE_MAX_FILES:,} files, the limit."
+            )
+        path = target / _safe(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as out:
+            # Sizes told by the archive are not believed: a bomb lies about them.
+            while chunk := file.read(_CHUNK_BYTES):
+                left -= len(chunk)
+                if left < 0:
+                    raise ArchiveRefused(
+                        f"{archive.name} unpacks to over {settings.ARCHIVE_MAX_BYTES:,} bytes, "
+                        "the limit."
+                    )
+                out.write(chunk)
+
+
+def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """Yield the regular files of a zip or tar archive; links and devices are passed over."""
+    if archive.name.lower().endswith(".zip"):
+        with zipfile.ZipFile(archive) as opened:
+            for info in opened.infolist():
+                if not info.is_dir():
+                    with opened.open(info) as file:
+                        yield info.filename, file
+        return
+    with tarfile.open(archive, "r|*") as opened_tar:
+        for member in opened_tar:
+            content = opened_tar.extractfile(member) if member.isreg() else None
+            if content is not None:
+                yield member.name, content
+
+
+def _safe(name: str) -> PurePosixPath:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or "\x00" in name or not path.parts:
+        raise ArchiveRefused(f"{name!r} would be written outside of the archive's own folder.")
+    return path

@@ -1,0 +1,32 @@
+"""Writing the audit log: every action calls this inside its own transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from frames.models import AuditEvent
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+    from frames.models import Dataset, Project, Version
+
+
+def record(
+    verb: str,
+    target: Project | Dataset | Version,
+    *,
+    project: Project,
+    actor: User | None,
+    **details: Any,
+) -> None:
+    """Append what was done to a project, dataset or version; `actor` is None for the operator."""
+    AuditEvent.objects.create(
+        verb=verb,
+        actor=actor,
+        project=project,
+        object_kind=type(target).__name__.lower(),
+        object_uid=target.uid,
+        object_name=target.name,
+        details=details,
+    )

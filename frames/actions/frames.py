@@ -1,0 +1,341 @@
+"""Writing frames: rows, postings and what a version holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from django.db.models import F
+from django.utils import timezone
+from pyroaring import BitMap
+
+from frames.formats.base import Problem
+from frames.formats.singleframe import derived_id
+from frames.index import membership, store
+from frames.index.reader import DatasetIndex
+from frames.index.writer import IndexWriter
+from frames.models import Dataset, Frame, Source, Version
+from frames.models.dataset import new_generation
+from frames.models.frame import frame_pk, ordinal_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from frames.formats.base import FrameData, SourceData
+
+_FRAME_COLUMNS: Final = (
+    "id",
+    "dataset_id",
+    "frame_id",
+    "saved_in_version_id",
+    "context_id",
+    "timestamp",
+    "saved_ms",
+    "meta",
+    "rois",
+    "extra",
+    "digest",
+)
+_SOURCE_COLUMNS: Final = (
+    "frame_id",
+    "position",
+    "source_id",
+    "uri",
+    "content_type",
+    "width",
+    "height",
+    "timestamp",
+    "masks",
+    "preview",
+    "meta",
+    "extra",
+)
+
+
+class VersionNotWritable(Exception):
+    """The version cannot be changed: it is published."""
+
+
+@dataclass(slots=True)
+class StageResult:
+    """What staging a batch came to; problems carry the item's index in the input."""
+
+    changed: int = 0
+    unchanged: int = 0
+    problems: list[tuple[int, Problem]] = field(default_factory=list)
+
+
+def lock_dataset(dataset_pk: int) -> Dataset:
+    """Return the dataset's row, locked for the rest of the transaction: writers queue here."""
+    return Dataset.objects.select_for_update().get(pk=dataset_pk)
+
+
+def lock_draft(version_pk: int) -> Version:
+    """Return the version with its dataset locked; raise VersionNotWritable if it is published."""
+    version = Version.objects.select_related("dataset").get(pk=version_pk)
+    version.dataset = lock_dataset(version.dataset_id)
+    version.refresh_from_db(fields=["status", "frame_count", "annotated_count", "region_count"])
+    if not version.is_draft:
+        raise VersionNotWritable(
+            f"Version {version.name} is published and cannot change. Create a child of it."
+        )
+    return version
+
+
+def content_digest(frame: FrameData, frame_id: str) -> bytes:
+    """Return 16 bytes that are equal exactly where the content of two frames is."""
+    content = [
+        frame_id,
+        frame.context_id,
+        frame.timestamp,
+        frame.meta,
+        frame.rois,
+        frame.extra,
+        [
+            (
+                *(s.source_id, s.uri, s.content_type, s.width, s.height, s.timestamp),
+                *(s.masks, s.preview, s.meta, s.extra),
+            )
+            for s in frame.sources
+        ],
+    ]
+    return hashlib.blake2b(_sorted_json(content), digest_size=16).digest()
+
+
+class Stager:
+    """Writes frame revisions of one draft that it does not hold yet.
+
+    `staged`, `replaced` and `seen` are as in `Job`; `commit` gives the version what is staged.
+    Each call runs in the caller's transaction, which must be one.
+    """
+
+    def __init__(
+        self,
+        version: Version,
+        *,
+        staged: BitMap | None = None,
+        replaced: BitMap | None = None,
+        seen: BitMap | None = None,
+    ) -> None:
+        self.version = version
+        self.staged = staged if staged is not None else BitMap()
+        self.replaced = replaced if replaced is not None else BitMap()
+        self.seen = seen if seen is not None else BitMap()
+        self._writer = IndexWriter(version.dataset)
+        self._generation = -1
+
+    def stage(self, items: Sequence[tuple[int, FrameData]]) -> StageResult:
+        """Write the revisions of a batch that differ from what the version holds.
+
+        Queries: 2 for each 500 frames, and those of the index. Raises VersionNotWritable.
+        """
+        version = lock_draft(self.version.pk)
+        dataset = version.dataset
+        if dataset.generation != self._generation:
+            # Someone else wrote since: terms this writer remembers may be gone.
+            self._writer.forget()
+        result = StageResult()
+        lookup = _Lookup(dataset, membership.members(version.pk), self.staged)
+        lookup.load([frame.frame_id or derived_id(frame, 0) for _, frame in items])
+        first = ordinal = dataset.next_ordinal
+        now_ms = time.time_ns() // 1_000_000
+        frame_rows: list[tuple[Any, ...]] = []
+        source_rows: list[tuple[Any, ...]] = []
+        for index, frame in items:
+            frame_id = self._frame_id(frame, lookup)
+            if frame_id is None:
+                result.problems.append(
+                    (index, Problem("id", f"{frame.frame_id!r} appears earlier in this input"))
+                )
+                continue
+            digest = content_digest(frame, frame_id)
+            held = lookup.held.get(frame_id)
+            if held is not None:
+                self.seen.add(held.ordinal)
+                if held.digest == digest:
+                    result.unchanged += 1
+                    continue
+                self.replaced.add(held.ordinal)
+            pk = frame_pk(dataset.pk, ordinal)
+            frame_rows.append(_frame_row(frame, frame_id, pk, version, now_ms, digest))
+            source_rows += _source_rows(frame.sources, pk)
+            self._writer.add(
+                ordinal,
+                context_id=frame.context_id,
+                timestamp=frame.timestamp,
+                meta=frame.meta,
+                sources=frame.sources,
+                rois=frame.rois,
+            )
+            lookup.held[frame_id] = Held(ordinal, digest)
+            self.staged.add(ordinal)
+            self.seen.add(ordinal)
+            ordinal += 1
+        store.insert(Frame, _FRAME_COLUMNS, frame_rows)
+        store.insert(Source, _SOURCE_COLUMNS, source_rows)
+        self._writer.flush()
+        result.changed = ordinal - first
+        if result.changed:
+            self._generation = new_generation()
+            Dataset.objects.filter(pk=dataset.pk).update(
+                next_ordinal=ordinal, generation=self._generation
+            )
+        return result
+
+    def commit(self) -> Version:
+        """Give the version all that is staged in place of what it replaces; return it fresh.
+
+        Queries: a dozen, whatever the number of frames. Raises VersionNotWritable.
+        """
+        version = lock_draft(self.version.pk)
+        held = membership.members(version.pk)
+        self._add_replaced_since(version.dataset, held)
+        change_membership(version, add=self.staged - held, remove=self.replaced & held)
+        return version
+
+    def forget(self) -> None:
+        """Drop what a failed transaction left in memory."""
+        self._writer.forget()
+
+    def _frame_id(self, frame: FrameData, lookup: _Lookup) -> str | None:
+        """Return the frame's id, derived where the input gave none; None for a second one."""
+        if frame.frame_id:
+            held = lookup.held.get(frame.frame_id)
+            return None if held is not None and held.ordinal in self.seen else frame.frame_id
+        occurrence = 0
+        while True:
+            # Two frames that show the same at the same moment are told apart by their order.
+            frame_id = derived_id(frame, occurrence)
+            lookup.load([frame_id])
+            held = lookup.held.get(frame_id)
+            if held is None or held.ordinal not in self.seen:
+                return frame_id
+            occurrence += 1
+
+    def _add_replaced_since(self, dataset: Dataset, held: BitMap) -> None:
+        """Find the frames that another writer gave the version while this one was staging."""
+        foreign = held - self.seen
+        if not foreign or not self.staged:
+            return
+        first_staged = self.staged.min()
+        newer = list(foreign.iter_equal_or_larger(first_staged))
+        for part in store.chunks(newer):
+            ids = Frame.objects.at(dataset, part).values_list("pk", "frame_id")
+            foreign_of = {frame_id: ordinal_of(pk) for pk, frame_id in ids}
+            twins = Frame.objects.filter(dataset=dataset, frame_id__in=list(foreign_of))
+            for pk, frame_id in twins.values_list("pk", "frame_id"):
+                if ordinal_of(pk) in self.staged:
+                    self.replaced.add(foreign_of[frame_id])
+
+
+def change_membership(version: Version, *, add: BitMap, remove: BitMap) -> None:
+    """Change what a locked draft holds and its counts. Queries: up to 8."""
+    dataset = version.dataset
+    index = DatasetIndex(dataset)
+    membership.change(version.pk, add=add, remove=remove)
+    added, removed = index.region_counts(add), index.region_counts(remove)
+    now = timezone.now()
+    Version.objects.filter(pk=version.pk).update(
+        frame_count=F("frame_count") + len(add) - len(remove),
+        annotated_count=F("annotated_count") + int((added > 0).sum()) - int((removed > 0).sum()),
+        region_count=F("region_count") + int(added.sum()) - int(removed.sum()),
+        updated_at=now,
+    )
+    Dataset.objects.filter(pk=dataset.pk).update(generation=new_generation(), updated_at=now)
+    version.refresh_from_db()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A frame revision that the version holds or that is staged for it."""
+
+    ordinal: int
+    digest: bytes
+
+
+class _Lookup:
+    """The revisions, by frame id, that a version holds or that are staged for it."""
+
+    def __init__(self, dataset: Dataset, members: BitMap, staged: BitMap) -> None:
+        self.held: dict[str, Held] = {}
+        self._dataset = dataset
+        self._members = members
+        self._staged = staged
+        self._known: set[str] = set()
+
+    def load(self, frame_ids: Sequence[str]) -> None:
+        """Read the revisions of ids not read yet. Queries: 1 for each 500."""
+        wanted = [frame_id for frame_id in frame_ids if frame_id not in self._known]
+        self._known.update(wanted)
+        if not self._dataset.next_ordinal:
+            return
+        for part in store.chunks(wanted):
+            rows = Frame.objects.filter(dataset=self._dataset, frame_id__in=part)
+            for pk, frame_id, digest in rows.values_list("pk", "frame_id", "digest"):
+                ordinal = ordinal_of(pk)
+                # A staged revision takes the place of the one that the version holds.
+                if ordinal in self._staged or (
+                    ordinal in self._members and frame_id not in self.held
+                ):
+                    self.held[frame_id] = Held(ordinal, bytes(digest))
+
+
+def _frame_row(
+    frame: FrameData, frame_id: str, pk: int, version: Version, now_ms: int, digest: bytes
+) -> tuple[Any, ...]:
+    return (
+        pk,
+        version.dataset_id,
+        frame_id,
+        version.pk,
+        frame.context_id,
+        frame.timestamp,
+        now_ms,
+        _json(frame.meta),
+        _json(frame.rois),
+        _json(frame.extra),
+        digest,
+    )
+
+
+def _source_rows(sources: Sequence[SourceData], pk: int) -> list[tuple[Any, ...]]:
+    return [
+        (
+            pk,
+            position,
+            source.source_id,
+            source.uri,
+            source.content_type,
+            source.width,
+            source.height,
+            source.timestamp,
+            _json_or_null(source.masks),
+            _json_or_null(source.preview),
+            _json_or_null(source.meta),
+            _json(source.extra),
+        )
+        for position, source in enumerate(sources)
+    ]
+
+
+def _json(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        # orjson refuses integers over 64 bits, which JSON and both databases allow.
+        return json.dumps(value)
+
+
+def _json_or_null(value: Any) -> str | None:
+    return None if value is None else _json(value)
+
+
+def _sorted_json(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

@@ -1,0 +1,404 @@
+"""Importing: a background job that stages frames in batches and gives them to a draft at its end.
+
+The version has all of an input or nothing of it: a truncated manifest, a cancelled or a killed
+import leave it as it was. What is staged is in the rows, so an import goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from frames.actions import archives, audit
+from frames.actions.datasets import Refused, clean_name, create_dataset, draft_for_writing
+from frames.actions.frames import Stager, VersionNotWritable
+from frames.actions.queue import enqueue
+from frames.formats.base import FormatError
+from frames.formats.registry import open_reader
+from frames.index.bitmaps import BitMap, dump, load
+from frames.media.errors import MediaError
+from frames.media.policy import policy_for
+from frames.models import Dataset, Job, JobError, Project, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.contrib.auth.models import User
+    from django.core.files.uploadedfile import UploadedFile
+
+    from frames.formats.base import FrameData, FrameReader, Problem
+
+log = structlog.get_logger()
+
+# A batch takes well under a second; ten minutes without one means that its worker is gone.
+STALE_AFTER: Final = timedelta(minutes=10)
+REQUEUE_AFTER: Final = timedelta(minutes=2)
+PLAN_CHUNK_FRAMES: Final = 5_000
+
+
+class ImportRefused(Refused):
+    """The import cannot start; the message says why and what to do."""
+
+
+class _Stop(Exception):
+    """Ends a run early with a state and a message for the person."""
+
+    def __init__(self, state: Job.State, message: str) -> None:
+        super().__init__(message)
+        self.state = state
+        self.message = message
+
+
+def start_import(
+    *,
+    project: Project,
+    dataset_name: str,
+    user: User | None,
+    uri: str | None = None,
+    upload: UploadedFile[Any] | None = None,
+    options: dict[str, Any] | None = None,
+) -> Job:
+    """Queue an import of an allowed address, or of an uploaded file, into a dataset's draft.
+
+    The dataset is made if the project has none of that name. Raises ImportRefused.
+    """
+    try:
+        clean_name(dataset_name, "dataset")
+        if upload is not None:
+            if upload.size is not None and upload.size > settings.UPLOAD_MAX_BYTES:
+                raise ImportRefused(
+                    f"The file is over the limit of {settings.UPLOAD_MAX_BYTES:,} bytes. "
+                    "Ask the operator to allow its folder, and name that instead."
+                )
+        elif uri:
+            policy_for(project).check(uri)
+        else:
+            raise ImportRefused("Choose a file, or name a folder or address.")
+        job = _create_job(project, dataset_name, user, uri or "", options or {})
+    except MediaError as error:
+        raise ImportRefused(error.detail) from error
+    except ImportRefused:
+        raise
+    except Refused as error:
+        raise ImportRefused(str(error)) from error
+    if upload is not None:
+        _keep_upload(job, upload)
+    enqueue("frames.run_import", job_uid=job.uid)
+    return job
+
+
+def import_path(
+    path: str,
+    *,
+    dataset_name: str,
+    project: Project,
+    user: User | None = None,
+    options: dict[str, Any] | None = None,
+    strict: bool = False,
+    progress: Callable[[Job], None] | None = None,
+) -> Job:
+    """Import a path or address now, with the operator's right to read it; return the ended job.
+
+    The path's folder joins the project's allowed prefixes, so that workers can make previews.
+    Raises Refused if it cannot start.
+    """
+    uri = _operator_uri(path)
+    _allow(project, uri, user)
+    wanted = {**(options or {}), **({"strict": True} if strict else {})}
+    images = wanted.get("images")
+    if images:
+        wanted["images"] = _operator_uri(str(images), folder=True)
+        _allow(project, str(wanted["images"]), user)
+    job = _create_job(project, dataset_name, user, uri, wanted)
+    run(job.uid, progress=progress)
+    job.refresh_from_db()
+    return job
+
+
+def cancel(job: Job) -> None:
+    """Ask a job to stop; a queued one is cancelled at once. Nothing is imported."""
+    Job.objects.filter(pk=job.pk).unfinished().update(cancel_requested=True)
+    Job.objects.filter(pk=job.pk, state=Job.State.QUEUED).update(
+        state=Job.State.CANCELLED,
+        finished_at=timezone.now(),
+        message="Cancelled. Nothing was imported.",
+    )
+
+
+def run(job_uid: str, *, progress: Callable[[Job], None] | None = None) -> None:
+    """Run an import from where it stands; do nothing if it has ended or another worker has it."""
+    job = _claim(job_uid)
+    if job is None:
+        return
+    try:
+        _run(job, progress)
+    except _Stop as stop:
+        _finish(job, stop.state, stop.message)
+    except (FormatError, Refused) as error:
+        _finish(job, Job.State.FAILED, f"{error} Nothing was imported.")
+    except MediaError as error:
+        _finish(job, Job.State.FAILED, f"{error.detail} Nothing was imported.")
+    except VersionNotWritable as error:
+        _finish(job, Job.State.FAILED, f"{error} Nothing was imported.")
+    except Exception:
+        log.exception("import failed", job=job.uid, uri=job.uri, position=job.position)
+        _finish(
+            job,
+            Job.State.FAILED,
+            "Framedeck failed here; the operator's log has the reason. Nothing was imported.",
+        )
+        raise
+
+
+def sweep() -> None:
+    """Send again the imports whose message or worker was lost. Queries: 2."""
+    now = timezone.now()
+    lost = Job.objects.filter(kind=Job.Kind.IMPORT).filter(
+        Q(state=Job.State.RUNNING, heartbeat_at__lt=now - STALE_AFTER)
+        | Q(state=Job.State.QUEUED, heartbeat_at__lt=now - REQUEUE_AFTER)
+    )
+    for job in lost[:100]:
+        claimed = Job.objects.filter(pk=job.pk, heartbeat_at=job.heartbeat_at).update(
+            state=Job.State.QUEUED, heartbeat_at=now
+        )
+        if claimed:
+            log.warning("import sent again", job=job.uid, position=job.position)
+            enqueue("frames.run_import", job_uid=job.uid)
+
+
+def _create_job(
+    project: Project, dataset_name: str, user: User | None, uri: str, options: dict[str, Any]
+) -> Job:
+    with transaction.atomic():
+        name = clean_name(dataset_name, "dataset")
+        dataset = Dataset.objects.filter(project=project, name=name).first()
+        if dataset is None:
+            dataset = create_dataset(project=project, name=name, actor=user)
+            options = {**options, "new_dataset": True}
+        version = draft_for_writing(dataset, actor=user)
+        job = Job.objects.create(
+            kind=Job.Kind.IMPORT,
+            project=project,
+            dataset=dataset,
+            version=version,
+            uri=uri,
+            options=options,
+            created_by=user,
+            heartbeat_at=timezone.now(),
+        )
+        audit.record("start import", version, project=project, actor=user, uri=uri, job=job.uid)
+    return job
+
+
+def _keep_upload(job: Job, upload: UploadedFile[Any]) -> None:
+    """Store an uploaded file in a folder of its own under a name without a path."""
+    folder = settings.UPLOADS_DIR / job.project.uid / job.uid
+    folder.mkdir(parents=True, exist_ok=True)
+    name = Path(upload.name or "upload").name or "upload"
+    target = folder / name[-200:]
+    with target.open("wb") as file:
+        for chunk in upload.chunks():
+            file.write(chunk)
+    job.uri = target.as_uri()
+    job.save(update_fields=["uri"])
+    _allow(job.project, folder.parent.as_uri() + "/", None)
+
+
+def _operator_uri(path: str, *, folder: bool = False) -> str:
+    """Return an operator's path as a file URI; addresses are kept."""
+    if "://" in path:
+        return path
+    resolved = Path(path).expanduser().resolve()
+    if not resolved.exists():
+        raise ImportRefused(f"{path}: there is no such file or folder.")
+    uri = resolved.as_uri()
+    return uri + "/" if folder or resolved.is_dir() else uri
+
+
+def _allow(project: Project, uri: str, user: User | None) -> None:
+    """Add the folder of an address to the prefixes the project may read."""
+    prefix = uri if uri.endswith("/") else uri.rsplit("/", 1)[0] + "/"
+    with transaction.atomic():
+        project.refresh_from_db(fields=["media_allow"])
+        if any(prefix.startswith(allowed) for allowed in project.media_allow):
+            return
+        project.media_allow = [*project.media_allow, prefix]
+        project.save(update_fields=["media_allow"])
+        audit.record("allow media", project, project=project, actor=user, prefix=prefix)
+
+
+def _claim(job_uid: str) -> Job | None:
+    """Take a queued job, or a running one whose worker is gone; None for any other."""
+    now = timezone.now()
+    free = Q(state=Job.State.QUEUED) | Q(
+        state=Job.State.RUNNING, heartbeat_at__lt=now - STALE_AFTER
+    )
+    taken = Job.objects.filter(free, uid=job_uid).update(
+        state=Job.State.RUNNING, heartbeat_at=now, started_at=now
+    )
+    if not taken:
+        return None
+    return Job.objects.select_related("project", "dataset", "version__dataset").get(uid=job_uid)
+
+
+def _run(job: Job, progress: Callable[[Job], None] | None) -> None:
+    uri = job.uri
+    if archives.is_archive(uri):
+        uri = archives.unpack(uri)
+        log.info("archive unpacked", job=job.uid, uri=uri)
+    reader = open_reader(uri, policy_for(job.project), job.options)
+    if job.version is None:
+        raise Refused("The version that this import was for has been deleted.")
+    stager = Stager(
+        job.version,
+        staged=_bitmap(job.staged),
+        replaced=_bitmap(job.replaced),
+        seen=_bitmap(job.seen),
+    )
+    batch: list[tuple[int, FrameData]] = []
+    problems: list[tuple[int, Problem]] = []
+    done = job.position
+    for item in reader:
+        if item.index < job.position:
+            continue
+        done = item.index + 1
+        if item.frame is not None:
+            batch.append((item.index, item.frame))
+        elif item.problem is not None:
+            problems.append((item.index, item.problem))
+        if len(batch) + len(problems) >= settings.IMPORT_BATCH_FRAMES:
+            _stage(job, stager, batch, problems, done, reader)
+            batch, problems = [], []
+            if progress is not None:
+                progress(job)
+    _stage(job, stager, batch, problems, done, reader)
+    _commit(job, stager, reader)
+    if progress is not None:
+        progress(job)
+
+
+def _stage(
+    job: Job,
+    stager: Stager,
+    batch: list[tuple[int, FrameData]],
+    problems: list[tuple[int, Problem]],
+    done: int,
+    reader: FrameReader,
+) -> None:
+    """Write one batch and how far the job is, in one transaction."""
+    try:
+        with transaction.atomic():
+            result = stager.stage(batch)
+            found = sorted([*problems, *result.problems], key=lambda pair: pair[0])
+            room = max(0, JobError.MAX_KEPT - job.failed)
+            JobError.objects.bulk_create(
+                [
+                    JobError(
+                        job=job,
+                        index=index,
+                        path=problem.path[:500],
+                        reason=problem.reason[:1000],
+                    )
+                    for index, problem in found[:room]
+                ]
+            )
+            job.position = done
+            job.total = reader.total
+            job.imported += result.changed
+            job.unchanged += result.unchanged
+            job.failed += len(found)
+            job.staged = dump(stager.staged)
+            job.replaced = dump(stager.replaced)
+            job.seen = dump(stager.seen)
+            job.heartbeat_at = timezone.now()
+            job.options["read"] = reader.position
+            job.save()
+            job.refresh_from_db(fields=["cancel_requested"])
+    except Exception:
+        stager.forget()
+        raise
+    if job.cancel_requested:
+        raise _Stop(Job.State.CANCELLED, "Cancelled. Nothing was imported.")
+    if job.failed and job.options.get("strict"):
+        raise _Stop(
+            Job.State.FAILED,
+            f"{job.failed} frames are not valid and the import is strict. Nothing was imported.",
+        )
+
+
+def _commit(job: Job, stager: Stager, reader: FrameReader) -> None:
+    """Give the version what is staged and end the job, in one transaction."""
+    with transaction.atomic():
+        version = stager.commit()
+        _apply_header(job, version, reader)
+        audit.record(
+            "import",
+            version,
+            project=job.project,
+            actor=job.created_by,
+            uri=job.uri,
+            job=job.uid,
+            imported=job.imported,
+            unchanged=job.unchanged,
+            failed=job.failed,
+        )
+        _enqueue_previews(version.dataset_id, stager.staged)
+        _finish(job, Job.State.DONE, "")
+
+
+def _apply_header(job: Job, version: Version, reader: FrameReader) -> None:
+    """Take over what the input says of a dataset and version that this import has made."""
+    about, named = reader.header.dataset, reader.header.version
+    dataset = version.dataset
+    metadata = named.get("metadata")
+    if isinstance(metadata, dict) and metadata:
+        version.metadata = {**version.metadata, **metadata}
+        version.save(update_fields=["metadata"])
+    if job.options.get("new_dataset"):
+        tags = about.get("tags")
+        dataset.description = dataset.description or str(about.get("description") or "")
+        dataset.tags = dataset.tags or [str(tag) for tag in tags] if isinstance(tags, list) else []
+        name = str(named.get("name") or "").strip()[:255]
+        if name and not dataset.versions.filter(name=name).exists():
+            version.name = name
+        version.description = version.description or str(named.get("description") or "")
+        version.save(update_fields=["name", "description"])
+    dataset.updated_by = job.created_by
+    dataset.save(update_fields=["description", "tags", "updated_by"])
+
+
+def _enqueue_previews(dataset_pk: int, staged: BitMap) -> None:
+    """Ask for the previews of the staged revisions, which lie in a few runs."""
+    if not staged:
+        return
+    first, end = staged.min(), staged.max() + 1
+    for start in range(first, end, PLAN_CHUNK_FRAMES):
+        stop = min(start + PLAN_CHUNK_FRAMES, end)
+        if staged.range_cardinality(start, stop):
+            enqueue(
+                "frames.plan_previews",
+                dataset_pk=dataset_pk,
+                first_ordinal=start,
+                end_ordinal=stop,
+            )
+
+
+def _finish(job: Job, state: Job.State, message: str) -> None:
+    job.state = state
+    job.message = message
+    job.finished_at = timezone.now()
+    job.staged = job.replaced = job.seen = b""
+    if state != Job.State.DONE:
+        job.imported = 0
+    job.save()
+
+
+def _bitmap(data: bytes | memoryview) -> BitMap:
+    return load(data) if len(data) else BitMap()

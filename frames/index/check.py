@@ -1,0 +1,125 @@
+"""Proving the index equal to a pass over the rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from frames.index import membership, store
+from frames.index.bitmaps import SEGMENT_BITS, SEGMENT_SIZE, load, to_array
+from frames.index.rows import TermSet, frame_terms, region_terms
+from frames.index.terms import HASH_BUCKET, TEXT, Token, hash_bucket, number_token
+from frames.index.writer import ENTRY
+from frames.models import Dataset, Frame, Membership, Posting, RegionOffsets, Term, Version
+from frames.models.frame import frame_pk, ordinal_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from frames.models.frame import FrameQuerySet
+
+
+def check(dataset: Dataset) -> Iterator[str]:
+    """Yield a sentence for each difference between a dataset's index and its rows.
+
+    Memory is bounded by a segment's terms. Queries: a few for each 500 frames.
+    """
+    terms = {
+        pk: Token(key, kind, value)
+        for pk, key, kind, value in Term.objects.filter(key__dataset=dataset).values_list(
+            "pk", "key__name", "kind", "value"
+        )
+    }
+    known = set(terms.values())
+    for segment in range((dataset.next_ordinal + SEGMENT_SIZE - 1) >> SEGMENT_BITS):
+        yield from _check_segment(dataset, segment, terms, known)
+    for version in dataset.versions.all():
+        yield from _check_version(version)
+
+
+def _rows(dataset: Dataset, segment: int) -> FrameQuerySet:
+    first = frame_pk(dataset.pk, segment << SEGMENT_BITS)
+    return Frame.objects.filter(pk__gte=first, pk__lt=first + SEGMENT_SIZE).order_by("pk")
+
+
+def _check_segment(
+    dataset: Dataset, segment: int, terms: dict[int, Token], known: set[Token]
+) -> Iterator[str]:
+    wanted: defaultdict[Token, set[int]] = defaultdict(set)
+    numbers: defaultdict[Token, set[tuple[int, float]]] = defaultdict(set)
+
+    def take(member: int, found: TermSet) -> None:
+        for token in found.tokens:
+            if token.kind == TEXT and token not in known:
+                token = Token(token.key, HASH_BUCKET, hash_bucket(token.value))
+            wanted[token].add(member)
+        for key, value in found.numbers:
+            token = number_token(key, value)
+            wanted[token].add(member)
+            numbers[token].add((member, value))
+
+    counts = np.zeros(SEGMENT_SIZE, dtype=np.int64)
+    region = 0
+    for frame in _rows(dataset, segment).prefetch_related("sources").iterator(chunk_size=500):
+        ordinal = ordinal_of(frame.pk)
+        take(ordinal, frame_terms(frame))
+        for found in region_terms(frame):
+            take(region, found)
+            region += 1
+        counts[ordinal & store.SEGMENT_MASK] = len(frame.rois)
+
+    ids = [store.row_id(pk, segment) for pk in terms]
+    stored: set[Token] = set()
+    for pk, data, exact in store.rows_by_id(Posting, ids, "bitmap", "numbers"):
+        token = terms[pk >> SEGMENT_BITS]
+        stored.add(token)
+        bitmap = load(data)
+        if set(bitmap) != wanted[token]:
+            yield f"segment {segment}: {token} holds {len(bitmap)}, the rows {len(wanted[token])}"
+        if exact is not None:
+            entries = np.frombuffer(exact, dtype=ENTRY)
+            held = set(zip(entries["row"].tolist(), entries["value"].tolist(), strict=True))
+        else:
+            held = (
+                {(member, float(token.value)) for member in bitmap} if token in numbers else set()
+            )
+        if held != numbers.get(token, set()):
+            yield f"segment {segment}: {token} holds other numbers than the rows"
+    for token in wanted.keys() - stored:
+        if wanted[token]:
+            yield f"segment {segment}: {token} is missing, the rows have {len(wanted[token])}"
+
+    pk = store.row_id(dataset.pk, segment)
+    found_offsets = list(store.rows_by_id(RegionOffsets, [pk], "offsets"))
+    offsets = np.frombuffer(found_offsets[0][1], dtype="<u4") if found_offsets else np.zeros(1)
+    held_counts = np.zeros(SEGMENT_SIZE, dtype=np.int64)
+    held_counts[: len(offsets) - 1] = np.diff(offsets)
+    if not np.array_equal(held_counts, counts):
+        yield f"segment {segment}: the offsets of regions differ from the rows"
+
+
+def _check_version(version: Version) -> Iterator[str]:
+    ordinals = to_array(membership.members(version.pk)).tolist()
+    frames = annotated = regions = 0
+    ids: set[str] = set()
+    for part in store.chunks(ordinals):
+        for frame_id, rois in Frame.objects.at(version.dataset, part).values_list(
+            "frame_id", "rois"
+        ):
+            frames += 1
+            annotated += bool(rois)
+            regions += len(rois)
+            ids.add(frame_id)
+    if frames != len(ordinals):
+        yield f"version {version.uid} holds {len(ordinals)} frames, of which {frames} have rows"
+    if len(ids) != frames:
+        yield f"version {version.uid} holds two revisions of one frame"
+    held = (version.frame_count, version.annotated_count, version.region_count)
+    if held != (frames, annotated, regions):
+        yield f"version {version.uid} counts {held}, the rows {(frames, annotated, regions)}"
+    first, end = store.row_id(version.pk, 0), store.row_id(version.pk + 1, 0)
+    for row in Membership.objects.filter(pk__gte=first, pk__lt=end):
+        if row.cardinality != len(load(row.bitmap)):
+            yield f"version {version.uid}: a membership row counts {row.cardinality} wrongly"

@@ -1,0 +1,51 @@
+"""What a version holds: one bitmap of ordinals a segment, written with the frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from frames.index import store
+from frames.index.bitmaps import SEGMENT_BITS, dump, from_array, load, to_array, union
+from frames.models import Membership
+
+if TYPE_CHECKING:
+    from pyroaring import BitMap
+
+_COLUMNS = ("id", "cardinality", "bitmap")
+
+
+def members(version_pk: int) -> BitMap:
+    """Return the ordinals of all frames of a version. Queries: 1."""
+    return union(load(data) for _, data in store.segments_of(Membership, version_pk, "bitmap"))
+
+
+def change(version_pk: int, *, add: BitMap, remove: BitMap) -> None:
+    """Add and remove ordinals; the caller holds the dataset's row lock. Queries: at most 4."""
+    segments = {int(s) for s in set((to_array(add | remove) >> SEGMENT_BITS).tolist())}
+    ids = [store.row_id(version_pk, segment) for segment in sorted(segments)]
+    held = {pk: load(data) for pk, data in store.rows_by_id(Membership, ids, "bitmap")}
+    keep, empty = [], []
+    for pk in ids:
+        segment = pk & store.SEGMENT_MASK
+        first, end = segment << SEGMENT_BITS, (segment + 1) << SEGMENT_BITS
+        old = held.get(pk)
+        new = _slice(add, first, end)
+        if old is not None:
+            new |= old
+        new -= remove
+        if new:
+            keep.append((pk, len(new), dump(new)))
+        elif old is not None:
+            empty.append(pk)
+    store.upsert(Membership, _COLUMNS, keep)
+    store.delete_ids(Membership, empty)
+
+
+def copy(parent_pk: int, child_pk: int) -> None:
+    """Give a new version what its parent holds. Queries: 1, whatever the number of frames."""
+    store.copy_membership(parent_pk, child_pk)
+
+
+def _slice(bitmap: BitMap, first: int, end: int) -> BitMap:
+    values = to_array(bitmap)
+    return from_array(values[values.searchsorted(first) : values.searchsorted(end)])

@@ -1,0 +1,293 @@
+"""Reading the index: the set algebra that everything above asks for."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from pyroaring import BitMap
+
+from frames.index import membership, regions, store
+from frames.index.bitmaps import from_array, load, to_array, union
+from frames.index.cache import cache
+from frames.index.numbers import bounds
+from frames.index.regions import RegionSet
+from frames.index.rows import frames_with_text
+from frames.index.terms import (
+    ANY,
+    BOOLEAN,
+    HASH_BUCKET,
+    NULL,
+    TEXT,
+    hash_bucket,
+    term_text,
+)
+from frames.index.writer import ENTRY
+from frames.models import Key, RegionOffsets, Term, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from frames.index.bitmaps import UInt32Array
+    from frames.models import Dataset
+
+
+class TermFrames(NamedTuple):
+    """One text of a key and the frames that have it."""
+
+    value: str
+    frames: BitMap
+
+
+class ValueCount(NamedTuple):
+    """One value of a key and how many frames have it; numbers by their bucket's least value."""
+
+    kind: int
+    value: str
+    frames: int
+
+
+class DatasetIndex:
+    """The index of one dataset as of the moment its row was read.
+
+    All answers are sets over every revision of the dataset: intersect them with `members` of a
+    version. Deserialised postings are kept in the process's bounded cache under the dataset's
+    generation, which every write replaces, so a stale one cannot be read.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self._generation = (dataset.pk, dataset.generation)
+        self._keys: dict[str, Key | None] = {}
+
+    # --- versions -----------------------------------------------------------------------
+
+    def members(self, version: Version) -> BitMap:
+        """Return the ordinals of the version's frames; do not change it. Queries: 0 or 1."""
+        slot = ("members", version.pk, self._generation)
+        found = cache.get(slot)
+        if found is None:
+            found = membership.members(version.pk)
+            cache.put(slot, found, len(found.serialize()))
+        return found
+
+    # --- frame space --------------------------------------------------------------------
+
+    def text(self, key: str, value: str) -> BitMap:
+        """Return the frames that have a text. Queries: up to 3; a read of rows if overflowed."""
+        frames = self._union(self._terms(key, kinds=(TEXT,), value=term_text(value)))
+        found = self._key(key)
+        if found is not None and found.overflowed:
+            shared = self._union(
+                self._terms(key, kinds=(HASH_BUCKET,), value=hash_bucket(term_text(value)))
+            )
+            frames = frames | frames_with_text(self.dataset, shared - frames, key, term_text(value))
+        return frames
+
+    def texts(self, key: str, values: Sequence[str]) -> list[TermFrames]:
+        """Return the frames of several texts of a key, in the order given. Queries: up to 3.
+
+        For keys whose texts are all terms: a context id has no hash bucket.
+        """
+        found = self._key(key)
+        if found is None:
+            return []
+        terms = {value: pk for pk, value in store.term_ids(found.pk, TEXT, values)}
+        sets = self._postings(list(terms.values()))
+        return [TermFrames(value, sets[terms[value]]) for value in values if value in terms]
+
+    def boolean(self, key: str, *, value: bool) -> BitMap:
+        """Return the frames that have a truth value. Queries: up to 3."""
+        return self._union(self._terms(key, kinds=(BOOLEAN,), value="true" if value else "false"))
+
+    def null(self, key: str) -> BitMap:
+        """Return the frames where the key is there and null. Queries: up to 3."""
+        return self._union(self._terms(key, kinds=(NULL,)))
+
+    def has(self, key: str) -> BitMap:
+        """Return the frames that have any value of a key but null. Queries: up to 3."""
+        return self._union(self._terms(key, kinds=(ANY,)))
+
+    def number_range(self, key: str, low: float, high: float) -> BitMap:
+        """Return the frames that have a number in [low, high], both closed. Queries: up to 4.
+
+        Buckets that lie inside are taken whole; of the two at the edges each number is looked at.
+        """
+        inner, edges = self._number_terms(key, low, high)
+        found = [self._union(inner)]
+        for pk, _, data, numbers in store.postings_of(list(edges), numbers=True):
+            found.append(_in_range(data, numbers, edges[pk], low, high))
+        return union(found)
+
+    def walk(
+        self, key: str, *, after: str | None = None, descending: bool = False, first: int = 64
+    ) -> Iterator[TermFrames]:
+        """Yield the texts of a key in byte order of their value, with their frames.
+
+        Queries: one a chunk; chunks begin with `first` texts and double up to 4,096.
+        """
+        found = self._key(key)
+        if found is None:
+            return
+        limit = first
+        while True:
+            rows = store.walk(found.pk, after=after, descending=descending, limit=limit)
+            terms = 0
+            for value, frames in _by_term(rows):
+                terms += 1
+                after = value
+                yield TermFrames(value, frames)
+            if terms < limit:
+                return
+            limit = min(limit * 2, 4096)
+
+    def counts(self, key: str, within: BitMap, *, limit: int = 1000) -> list[ValueCount]:
+        """Return how many of the given frames have each value of a key, most first.
+
+        Values none of them has are left out. Queries: up to 3. Raises ValueError for a key with
+        more than `limit` values.
+        """
+        found = self._key(key)
+        if found is None:
+            return []
+        terms = list(
+            Term.objects.filter(key=found)
+            .exclude(kind__in=[ANY, HASH_BUCKET])
+            .values_list("pk", "kind", "value")[: limit + 1]
+        )
+        if len(terms) > limit:
+            raise ValueError(f"{key} has more than {limit} values")
+        sets = self._postings([pk for pk, _, _ in terms])
+        counted = [
+            ValueCount(kind, value, count)
+            for pk, kind, value in terms
+            if (count := within.intersection_cardinality(sets[pk]))
+        ]
+        return sorted(counted, key=lambda item: (-item.frames, item.value))
+
+    # --- region space -------------------------------------------------------------------
+
+    def region_text(self, key: str, value: str) -> RegionSet:
+        """Return the regions that have a text. Queries: up to 3."""
+        return self._region_union(self._terms(key, kinds=(TEXT,), value=term_text(value)))
+
+    def region_has(self, key: str) -> RegionSet:
+        """Return the regions that have any value of a key. Queries: up to 3."""
+        return self._region_union(self._terms(key, kinds=(ANY,)))
+
+    def region_number_range(self, key: str, low: float, high: float) -> RegionSet:
+        """Return the regions that have a number in [low, high], both closed. Queries: up to 4."""
+        inner, edges = self._number_terms(key, low, high)
+        found = self._region_union(inner)
+        for pk, segment, data, numbers in store.postings_of(list(edges), numbers=True):
+            inside = _in_range(data, numbers, edges[pk], low, high)
+            if inside:
+                found = found | RegionSet({segment: inside})
+        return found
+
+    def frames_of(self, found: RegionSet) -> BitMap:
+        """Return the frames that have at least one of the regions. Queries: 0 or 1."""
+        return regions.frames_of(found, self._offsets())
+
+    def regions_of(self, frames: BitMap) -> RegionSet:
+        """Return all regions of the given frames. Queries: 0 or 1."""
+        return regions.regions_of(frames, self._offsets())
+
+    def frames_with_count(self, found: RegionSet, wanted: Callable[[int], bool]) -> BitMap:
+        """Return the frames of which a wanted number of the regions are. Queries: 0 or 1."""
+        return BitMap(list(regions.counts_by_frame(found, self._offsets(), wanted)))
+
+    def region_counts(self, frames: BitMap) -> UInt32Array:
+        """Return how many regions each frame has, in ascending order. Queries: 0 or 1."""
+        return regions.region_counts(to_array(frames), self._offsets())
+
+    # --- how ----------------------------------------------------------------------------
+
+    def _key(self, name: str) -> Key | None:
+        if name not in self._keys:
+            self._keys[name] = Key.objects.filter(dataset=self.dataset, name=name).first()
+        return self._keys[name]
+
+    def _terms(self, key: str, *, kinds: Sequence[int], value: str = "") -> list[int]:
+        found = self._key(key)
+        if found is None:
+            return []
+        return list(
+            Term.objects.filter(key=found, kind__in=kinds, value=value).values_list("pk", flat=True)
+        )
+
+    def _number_terms(
+        self, key: str, low: float, high: float
+    ) -> tuple[list[int], dict[int, float]]:
+        """Return the terms of the buckets inside [low, high], and of those across an edge.
+
+        The latter with their bucket's own number.
+        """
+        found = self._key(key)
+        inner: list[int] = []
+        edges: dict[int, float] = {}
+        if found is None or not low <= high:
+            return inner, edges
+        terms = Term.objects.filter(key=found, number__isnull=False)
+        for pk, number in terms.values_list("pk", "number"):
+            least, greatest = bounds(number or 0.0)
+            if low <= least and greatest <= high:
+                inner.append(pk)
+            elif least <= high and low <= greatest:
+                edges[pk] = number or 0.0
+        return inner, edges
+
+    def _union(self, term_pks: Iterable[int]) -> BitMap:
+        return union(self._postings(list(term_pks)).values())
+
+    def _postings(self, term_pks: Sequence[int]) -> dict[int, BitMap]:
+        """Return the frames of each term, not to be changed. Queries: 1 for each 500 uncached."""
+        sets: dict[int, BitMap] = {}
+        missing: list[int] = []
+        for pk in term_pks:
+            bitmap = cache.get(("posting", pk, self._generation))
+            if bitmap is None:
+                missing.append(pk)
+            else:
+                sets[pk] = bitmap
+        parts: dict[int, list[bytes]] = {pk: [] for pk in missing}
+        for pk, _, data, _ in store.postings_of(missing):
+            parts[pk].append(data)
+        for pk, segments in parts.items():
+            sets[pk] = union(load(data) for data in segments)
+            cache.put(("posting", pk, self._generation), sets[pk], sum(map(len, segments)))
+        return sets
+
+    def _region_union(self, term_pks: Sequence[int]) -> RegionSet:
+        found: dict[int, list[BitMap]] = {}
+        for _, segment, data, _ in store.postings_of(term_pks):
+            found.setdefault(segment, []).append(load(data))
+        return RegionSet({segment: union(parts) for segment, parts in found.items()})
+
+    def _offsets(self) -> Mapping[int, UInt32Array]:
+        slot = ("offsets", self._generation)
+        found = cache.get(slot)
+        if found is None:
+            rows = store.segments_of(RegionOffsets, self.dataset.pk, "offsets")
+            found = {segment: np.frombuffer(data, dtype="<u4") for segment, data in rows}
+            cache.put(slot, found, sum(len(data) for _, data in rows))
+        return found
+
+
+def _in_range(
+    data: bytes, numbers: bytes | None, representative: float, low: float, high: float
+) -> BitMap:
+    """Return the members of a bucket's posting that have a number in [low, high]."""
+    if numbers is None:
+        return load(data) if low <= representative <= high else BitMap()
+    entries = np.frombuffer(numbers, dtype=ENTRY)
+    values = entries["value"]
+    return from_array(entries["row"][(values >= low) & (values <= high)])
+
+
+def _by_term(rows: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, BitMap]]:
+    """Join the segments of each term, given in order."""
+    for value, group in groupby(rows, key=itemgetter(0)):
+        yield value, union(load(data) for _, data in group)

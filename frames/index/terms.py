@@ -1,0 +1,182 @@
+"""Which terms a frame has: the one place that says what is indexed and under which key.
+
+Keys of frame space: `context_id`, `timestamp`, `label`, `meta.*`, `sources.id`,
+`sources.content_type`, `sources.width`, `sources.height`, `sources.meta.*`. Keys of region
+space, which answer for single regions: `rois.label`, `rois.confidence`, `rois.sources`,
+`rois.meta.*`. Nested objects are joined with dots and lists give each of their values, as
+Elasticsearch does for the same documents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from frames.index.numbers import bucket
+from frames.models import Term
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+TEXT, NUMBER, BOOLEAN, NULL = (
+    int(Term.Kind.TEXT),
+    int(Term.Kind.NUMBER),
+    int(Term.Kind.BOOLEAN),
+    int(Term.Kind.NULL),
+)
+HASH_BUCKET, ANY = int(Term.Kind.HASH_BUCKET), int(Term.Kind.ANY)
+
+REGION_PREFIX: Final = "rois."
+TEXT_MAX_CHARS: Final = 255
+# Frames are bounded by their format; this bounds what one of them can cost the index.
+TOKENS_PER_OBJECT_MAX: Final = 500
+KEY_MAX_CHARS: Final = 200
+
+# Above so many texts a key's further ones share hash buckets and are verified on the rows.
+# Contexts are exempt: a folder of a million pictures has as many, and they are what is walked.
+TEXTS_PER_KEY_MAX: Final = 20_000
+HASH_BUCKETS: Final = 1024
+UNBOUNDED_KEYS: Final = frozenset({"context_id"})
+
+
+class Token(NamedTuple):
+    """A term by what it says: key, kind, and value as `Term.value` holds it."""
+
+    key: str
+    kind: int
+    value: str
+
+
+class SourceLike(Protocol):
+    """What the index reads of a source: a `Source` row or a format's `SourceData`."""
+
+    source_id: str
+    content_type: str
+    width: int | None
+    height: int | None
+    meta: Any
+
+
+def is_region_key(key: str) -> bool:
+    """Whether the key's postings hold regions, not frames."""
+    return key.startswith(REGION_PREFIX)
+
+
+def term_text(value: str) -> str:
+    """Return a text as terms hold it: long ones keep their beginning and a hash of the whole."""
+    if len(value) <= TEXT_MAX_CHARS:
+        return value
+    digest = hashlib.blake2b(value.encode(), digest_size=16).hexdigest()
+    return f"{value[: TEXT_MAX_CHARS - 33]}\u2026{digest}"
+
+
+def number_text(representative: float) -> str:
+    """Return a bucket's number as terms hold it."""
+    return repr(representative + 0.0)
+
+
+def hash_bucket(text: str) -> str:
+    """Return the hash bucket, as terms hold it, of a text of an overflowed key."""
+    digest = hashlib.blake2b(text.encode(), digest_size=4).digest()
+    return f"{int.from_bytes(digest) % HASH_BUCKETS:04d}"
+
+
+def scalars(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the (key, scalar) pairs of a JSON value, depth first, at most TOKENS_PER_OBJECT_MAX."""
+    stack = [(prefix, value)]
+    left = TOKENS_PER_OBJECT_MAX
+    while stack and left:
+        key, item = stack.pop()
+        if isinstance(item, dict):
+            stack.extend((f"{key}.{name}", child) for name, child in reversed(item.items()))
+        elif isinstance(item, list):
+            stack.extend((key, child) for child in reversed(item))
+        elif len(key) <= KEY_MAX_CHARS:
+            left -= 1
+            yield key, item
+
+
+class Sink(Protocol):
+    """Where terms go: the batch of a writer, or the sets of a brute-force check."""
+
+    def token(self, token: Token) -> None:
+        """Take a term that is complete in itself."""
+
+    def number(self, key: str, value: float) -> None:
+        """Take a number, to be put into its bucket."""
+
+
+def emit(sink: Sink, key: str, value: Any) -> None:
+    """Send one scalar of a key to the sink; what is no JSON scalar, or not finite, is left out."""
+    if isinstance(value, str):
+        sink.token(Token(key, TEXT, term_text(value)))
+    elif isinstance(value, bool):
+        sink.token(Token(key, BOOLEAN, "true" if value else "false"))
+    elif value is None:
+        sink.token(Token(key, NULL, ""))
+    elif isinstance(value, int | float):
+        try:
+            number = float(value)
+        except OverflowError:
+            return
+        if math.isfinite(number):
+            sink.number(key, number)
+
+
+def emit_object(sink: Sink, prefix: str, value: Any) -> None:
+    """Send every scalar of a JSON object to the sink, and each of its keys as present."""
+    for key, scalar in scalars(prefix, value):
+        emit(sink, key, scalar)
+        if scalar is not None:
+            sink.token(Token(key, ANY, ""))
+
+
+def emit_frame(
+    sink: Sink,
+    *,
+    context_id: str,
+    timestamp: float,
+    meta: dict[str, Any],
+    sources: Iterable[SourceLike],
+    rois: list[dict[str, Any]],
+) -> None:
+    """Send every term of frame space that a frame has to the sink."""
+    sink.token(Token("context_id", TEXT, context_id))
+    sink.number("timestamp", timestamp)
+    labels = {label for roi in rois for label in roi.get("label") or ()}
+    for label in labels:
+        sink.token(Token("label", TEXT, term_text(label)))
+    if labels:
+        sink.token(Token("label", ANY, ""))
+    if meta:
+        emit_object(sink, "meta", meta)
+    for source in sources:
+        sink.token(Token("sources.id", TEXT, source.source_id))
+        if source.content_type:
+            sink.token(Token("sources.content_type", TEXT, source.content_type))
+        if source.width is not None:
+            sink.number("sources.width", source.width)
+        if source.height is not None:
+            sink.number("sources.height", source.height)
+        if source.meta:
+            emit_object(sink, "sources.meta", source.meta)
+
+
+def emit_region(sink: Sink, roi: dict[str, Any]) -> None:
+    """Send every term of region space that a region has to the sink."""
+    for label in roi.get("label") or ():
+        sink.token(Token("rois.label", TEXT, term_text(label)))
+    confidence = roi.get("confidence")
+    if confidence is not None:
+        sink.number("rois.confidence", confidence)
+    for source_id in roi.get("sources") or ():
+        sink.token(Token("rois.sources", TEXT, term_text(source_id)))
+    meta = roi.get("meta")
+    if meta:
+        emit_object(sink, "rois.meta", meta)
+
+
+def number_token(key: str, value: float, bucket_of: Callable[[float], float] = bucket) -> Token:
+    """Return the term of the bucket that a number falls into."""
+    return Token(key, NUMBER, number_text(bucket_of(value)))

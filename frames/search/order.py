@@ -1,0 +1,209 @@
+"""Frames in an order, a page at a time, from a place in it.
+
+Each order answers a page at the cost of the page, not of the version. Where few frames are left
+by the filter their rows are read and sorted; where many are, the order is walked along an index
+or the terms, and what the filter does not hold is passed over.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from frames.index import store
+from frames.index.bitmaps import BitMap, union
+from frames.index.store import chunks
+from frames.models import Frame
+from frames.models.frame import ORDINAL_MASK, frame_pk
+from frames.search import contexts
+from frames.search.query import decode_after, encode_after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from frames.index.reader import DatasetIndex
+    from frames.search.query import FrameQuery
+
+# So many rows are read and sorted in about 10 ms; walking to them could take the whole index.
+DIRECT_MAX: Final = 2_000
+_READ_CHUNK: Final = 10_000
+
+
+def page_of(
+    index: DatasetIndex, matched: BitMap, query: FrameQuery, limit: int
+) -> tuple[list[int], str | None]:
+    """Return the ordinals of one page of the matched frames, and the token of the next page.
+
+    Raises QueryError for a token of another order. Queries: 0 to 3 where the matches lie spread;
+    a walk through a stretch without any doubles its chunks, so the number grows with the
+    logarithm of the stretch.
+    """
+    pages: dict[str, Callable[[DatasetIndex, BitMap, FrameQuery, int], list[tuple[int, str]]]]
+    pages = {
+        "context_id": _by_context,
+        "timestamp": _by_timestamp,
+        "id": _by_id,
+        "saved": _by_ordinal,
+    }
+    found = pages[query.sort_key](index, matched, query, limit + 1)
+    more = len(found) > limit
+    return [ordinal for ordinal, _ in found[:limit]], found[limit - 1][1] if more else None
+
+
+def _by_ordinal(
+    index: DatasetIndex, matched: BitMap, query: FrameQuery, limit: int
+) -> list[tuple[int, str]]:
+    """Order of writing: ordinals rise with time, so the bitmap itself is the order."""
+    place = decode_after(query.after, int)
+    total = len(matched)
+    if query.descending:
+        end = total if place is None else _rank(matched, place[0])
+        found = list(matched[max(0, end - limit) : end])[::-1]
+    else:
+        start = 0 if place is None else _rank(matched, place[0] + 1)
+        found = list(matched[start : start + limit])
+    return [(ordinal, encode_after(ordinal)) for ordinal in found]
+
+
+def _rank(bitmap: BitMap, ordinal: int) -> int:
+    """Return how many members are less than an ordinal."""
+    if ordinal <= 0:
+        return 0
+    return int(bitmap.rank(min(ordinal, ORDINAL_MASK + 1) - 1))
+
+
+def _by_timestamp(
+    index: DatasetIndex, matched: BitMap, query: FrameQuery, limit: int
+) -> list[tuple[int, str]]:
+    place = decode_after(query.after, (int, float), str)
+    return _by_columns(index, matched, ("timestamp", "frame_id"), place, query, limit)
+
+
+def _by_id(
+    index: DatasetIndex, matched: BitMap, query: FrameQuery, limit: int
+) -> list[tuple[int, str]]:
+    place = decode_after(query.after, str)
+    return _by_columns(index, matched, ("frame_id",), place, query, limit)
+
+
+def _by_columns(
+    index: DatasetIndex,
+    matched: BitMap,
+    columns: Sequence[str],
+    place: list[Any] | None,
+    query: FrameQuery,
+    limit: int,
+) -> list[tuple[int, str]]:
+    """Order of columns that have an index of the database, the last of them unique in a version."""
+    descending = query.descending
+    if len(matched) <= DIRECT_MAX:
+        rows = sorted(
+            ((tuple(row[1:]), row[0]) for row in _read(index, matched, columns)),
+            reverse=descending,
+        )
+        if place is not None:
+            edge = tuple(place)
+            rows = [row for row in rows if (row[0] < edge if descending else row[0] > edge)]
+        return [(ordinal, encode_after(*values)) for values, ordinal in rows[:limit]]
+    found: list[tuple[int, str]] = []
+    # As many rows as should hold a page, if the matches lie evenly among all revisions.
+    chunk = 64 + 2 * limit * index.dataset.next_ordinal // len(matched)
+    for ordinal, values in _scan(index, columns, place, descending=descending, chunk=chunk):
+        if ordinal in matched:
+            found.append((ordinal, encode_after(*values)))
+            if len(found) == limit:
+                break
+    return found
+
+
+def _scan(
+    index: DatasetIndex,
+    columns: Sequence[str],
+    place: list[Any] | None,
+    *,
+    descending: bool,
+    chunk: int,
+) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """Yield (ordinal, values) of every revision in the order of the columns, from behind a place.
+
+    Queries: one a chunk, which doubles.
+    """
+    while True:
+        page = store.frames_behind(
+            index.dataset.pk, columns, place, descending=descending, limit=chunk
+        )
+        for *values, pk in page:
+            yield pk & ORDINAL_MASK, tuple(values)
+        if len(page) < chunk:
+            return
+        # With the key: revisions of one frame share the columns, and a chunk may end between two.
+        place = list(page[-1])
+        chunk = min(chunk * 2, 100_000)
+
+
+def _by_context(
+    index: DatasetIndex, matched: BitMap, query: FrameQuery, limit: int
+) -> list[tuple[int, str]]:
+    """Order of context, then timestamp, then frame id: walk the contexts, then order inside."""
+    place = decode_after(query.after, str, (int, float), str)
+    columns = ("context_id", "timestamp", "frame_id")
+    if len(matched) <= DIRECT_MAX:
+        return _by_columns(index, matched, columns, place, query, limit)
+    found: list[tuple[int, str]] = []
+    if place is not None:
+        # The rest of the context that the page before ended in.
+        rest = index.text("context_id", place[0]) & matched
+        found = _inside(index, [(place[0], rest)], query, place, limit)
+    wanted: list[tuple[str, BitMap]] = []
+    missing = limit - len(found)
+    if missing > 0:
+        after = None if place is None else place[0]
+        for term in index.walk("context_id", after=after, descending=query.descending):
+            here = term.frames & matched
+            if here:
+                wanted.append((term.value, here))
+                missing -= len(here)
+                if missing <= 0:
+                    break
+    return (found + _inside(index, wanted, query, None, limit))[:limit]
+
+
+def _inside(
+    index: DatasetIndex,
+    groups: list[tuple[str, BitMap]],
+    query: FrameQuery,
+    place: list[Any] | None,
+    limit: int,
+) -> list[tuple[int, str]]:
+    """Order the frames of consecutive contexts, and return the first ones behind a place.
+
+    Queries: 1 for all small contexts together, up to 2 for each large one, of which there is
+    hardly ever more than one on a page.
+    """
+    columns = ("context_id", "timestamp", "frame_id")
+    small = union(frames for _, frames in groups if len(frames) <= DIRECT_MAX)
+    rows = _read(index, small, columns)
+    for context_id, frames in groups:
+        if len(frames) > DIRECT_MAX:
+            order = contexts.in_order(
+                index,
+                context_id,
+                frames,
+                descending=query.descending,
+                after=None if place is None else place[2],
+            )
+            rows += _read(index, BitMap(order[:limit].tolist()), columns)
+    keyed = sorted(((tuple(row[1:]), row[0]) for row in rows), reverse=query.descending)
+    if place is not None:
+        edge = tuple(place)
+        keyed = [k for k in keyed if (k[0] < edge if query.descending else k[0] > edge)]
+    return [(ordinal, encode_after(*values)) for values, ordinal in keyed[:limit]]
+
+
+def _read(index: DatasetIndex, ordinals: BitMap, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return (ordinal, *columns) of each frame. Queries: 1 for each 10,000."""
+    rows: list[tuple[Any, ...]] = []
+    for part in chunks(list(ordinals), _READ_CHUNK):
+        pks = [frame_pk(index.dataset.pk, ordinal) for ordinal in part]
+        for pk, *values in Frame.objects.filter(pk__in=pks).values_list("pk", *columns):
+            rows.append((pk & ORDINAL_MASK, *values))
+    return rows

@@ -1,0 +1,131 @@
+"""What a person asked for: a page's URL, parsed once, that can print itself back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+from frames.search.errors import QueryError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Q_MAX_CHARS: Final = 10_000
+SIZES: Final = ("s", "m", "l")
+GROUP_NONE: Final = "none"
+GROUP_URL: Final = "url"
+GROUP_KEYS: Final = ("label", "sources.id", "sources.content_type", "meta.")
+# What frames can be sorted by, and what it is called.
+SORTS: Final = {
+    "context_id": "Context ID",
+    "timestamp": "Timestamp",
+    "id": "ID",
+    "saved": "Last update time",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FrameQuery:
+    """A question about the frames of a version.
+
+    `q` is Lucene text, `label` one label a frame must have, `group` is none, url or a key,
+    `sort` a key of SORTS with `-` before it for descending, `size` the preview size, and
+    `after` the token of the last item of the page before.
+    """
+
+    q: str = ""
+    label: str = ""
+    group: str = GROUP_URL
+    sort: str = ""
+    size: str = "m"
+    after: str = ""
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, str]) -> FrameQuery:
+        """Read a query string; raise QueryError where a value cannot be meant."""
+        query = cls(
+            **{
+                field.name: value
+                for field in fields(cls)
+                if (value := params.get(field.name, "").strip())
+            }
+        )
+        if len(query.q) > Q_MAX_CHARS:
+            raise QueryError(f"The query is longer than {Q_MAX_CHARS:,} characters.")
+        if "\x00" in query.q + query.label + query.group:
+            raise QueryError("The query holds a null character.")
+        if query.size not in SIZES:
+            raise QueryError("size is s, m or l.", field="size")
+        if query.sort_key not in SORTS:
+            raise QueryError(f"sort is one of {', '.join(SORTS)}.", field="sort")
+        if query.group not in (GROUP_NONE, GROUP_URL) and not query.group.startswith(GROUP_KEYS):
+            raise QueryError(
+                "group is none, url, label, sources.id, sources.content_type or meta.<key>.",
+                field="group",
+            )
+        if query.group != GROUP_NONE and query.sort_key != "context_id":
+            raise QueryError(
+                "Groups are sorted by their own value. Choose Split Preview to sort frames.",
+                field="sort",
+            )
+        return query
+
+    @property
+    def sort_key(self) -> str:
+        """What is sorted by, without the direction."""
+        return self.sort.removeprefix("-") or "context_id"
+
+    @property
+    def descending(self) -> bool:
+        """Whether the greatest comes first."""
+        return self.sort.startswith("-")
+
+    def with_(self, **changes: str) -> FrameQuery:
+        """Return the query with fields changed, from its first page unless `after` is given."""
+        return replace(self, **{"after": "", **changes})
+
+    def params(self) -> dict[str, str]:
+        """Return the fields that differ from their defaults."""
+        return {
+            field.name: value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default
+        }
+
+    def querystring(self) -> str:
+        """Return `?q=...` for what differs from the defaults, or nothing."""
+        params = self.params()
+        return f"?{urlencode(params)}" if params else ""
+
+
+def encode_after(*place: Any) -> str:
+    """Return the token of a place in an order."""
+    text = json.dumps(place, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_after(token: str, *types: type | tuple[type, ...]) -> list[Any] | None:
+    """Return the place of a token, None for an empty one; raise QueryError for a foreign one."""
+    if not token:
+        return None
+    try:
+        place = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    except (binascii.Error, ValueError) as error:
+        raise _foreign() from error
+    if not isinstance(place, list) or len(place) != len(types):
+        raise _foreign()
+    if not all(
+        isinstance(v, t) and not isinstance(v, bool) for v, t in zip(place, types, strict=True)
+    ):
+        raise _foreign()
+    return place
+
+
+def _foreign() -> QueryError:
+    return QueryError(
+        "This page does not belong to this order. Start from the first.", field="after"
+    )

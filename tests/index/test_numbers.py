@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frames.index.numbers import SMALLEST, bounds, bucket
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(finite)
+def test_a_number_lies_in_the_bounds_of_its_bucket(value: float) -> None:
+    least, greatest = bounds(bucket(value))
+    assert least <= value <= greatest
+
+
+@given(finite)
+def test_neighbouring_buckets_do_not_overlap(value: float) -> None:
+    least, greatest = bounds(bucket(value))
+    for edge in (least, greatest):
+        assert bucket(edge) == bucket(value)
+    above = math.nextafter(greatest, math.inf)
+    below = math.nextafter(least, -math.inf)
+    for outside in (above, below):
+        if math.isfinite(outside):
+            assert bucket(outside) != bucket(value)
+
+
+@given(finite, finite)
+def test_buckets_keep_the_order_of_numbers(a: float, b: float) -> None:
+    if a <= b:
+        assert bucket(a) <= bucket(b)
+
+
+@given(st.integers(-256, 256))
+def test_small_integers_have_a_bucket_of_their_own(value: int) -> None:
+    assert bucket(float(value)) == value
+
+
+@given(finite.filter(lambda value: abs(value) >= SMALLEST))
+def test_a_bucket_is_at_most_a_128th_of_its_value_wide(value: float) -> None:
+    least, greatest = bounds(bucket(value))
+    assert greatest - least <= abs(bucket(value)) / 128
