@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import beat_embedded_init, setup_logging, worker_process_init
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu.transport import TRANSPORT_ALIASES
@@ -14,6 +16,9 @@ from project.processes import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 TRANSPORT_ALIASES["files"] = "project.file_queue:Transport"
+
+# Celery warns of root because of pickle; here messages are JSON alone.
+warnings.filterwarnings("ignore", "You're running the worker", SecurityWarning)
 
 app = Celery("framedeck")
 app.config_from_object("django.conf:settings", namespace="CELERY")

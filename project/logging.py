@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging.config
+import sys
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -31,7 +32,9 @@ def configure_logging(log_format: str, level: str) -> None:
     renderers: dict[str, list[Processor]] = {
         "console": [
             # Not the renderer's default, which prints the values of local variables.
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
         ],
         "json": [
             structlog.processors.format_exc_info,
@@ -62,10 +65,8 @@ def configure_logging(log_format: str, level: str) -> None:
                 # django-structlog writes these, one line a request, with its id and its user.
                 "django.request": {"level": "CRITICAL"},
                 "django.server": {"level": "ERROR"},
-                # Says at every start that a task was received, then that it succeeded.
-                "celery.worker.strategy": {"level": "WARNING"},
-                "celery.app.trace": {"level": "WARNING"},
-                "celery.beat": {"level": "WARNING"},
+                # It writes one a task too; of Celery itself only what goes wrong is news.
+                "celery": {"level": "WARNING"},
             },
         }
     )

@@ -229,7 +229,7 @@ if REDIS_URL:
         }
     }
 else:
-    CELERY_BROKER_URL = "files://"  # project/file_queue.py
+    CELERY_BROKER_URL = "files://localhost"  # project/file_queue.py
     QUEUE_DIR = VAR_DIR / "queue"
     QUEUE_DIR.mkdir(parents=True, exist_ok=True)
     CELERY_BROKER_TRANSPORT_OPTIONS = {
