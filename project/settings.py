@@ -192,6 +192,8 @@ if _database["ENGINE"].endswith("sqlite3"):
         ),
     }
     _database["CONN_MAX_AGE"] = None
+    # Tests have a file too, which workers and the live server's threads can open.
+    _database["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
 else:
     _database["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 16}}
     # A pool and persistent connections exclude each other (Django refuses the pair).

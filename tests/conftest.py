@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from django.contrib.auth.models import User
 
@@ -39,8 +39,6 @@ for _name in (
     "SECRET_KEY",
 ):
     os.environ.pop(_name, None)
-# Playwright's event loop runs in the test's thread, beside which Django refuses its ORM.
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 SHARED_DATA_DIR = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
@@ -66,19 +64,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=f"no sample data in {SHARED_DATA_DIR}"))
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, None]:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With CI set, turn a skip into a failure, but for tests of the sample data."""
-    outcome = yield
-    report = outcome.get_result()
+    report = yield
     skipped = report.skipped and not hasattr(report, "wasxfail")
     if os.environ.get("CI") and skipped and not item.get_closest_marker("shared_data"):
         report.outcome = "failed"
         report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
-    item.stash.setdefault(REPORTS, {})[report.when] = report
-
-
-REPORTS = pytest.StashKey[dict[str, pytest.TestReport]]()
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +83,34 @@ def shared_data() -> Path:
     if not SHARED_DATA_DIR.is_dir():
         pytest.skip(f"no sample data in {SHARED_DATA_DIR}")
     return SHARED_DATA_DIR
+
+
+@pytest.fixture
+def run_queue() -> Callable[[], list[str]]:
+    """Run what is queued, in this process, until nothing is; returns the tasks' names in order.
+
+    Inside a transaction nothing is queued before it ends: enqueue inside
+    `django_capture_on_commit_callbacks(execute=True)`.
+    """
+    from project.celery import app
+
+    def run() -> list[str]:
+        names = []
+        with app.connection_for_read() as connection, connection.channel() as channel:
+            queues = [queue(channel) for queue in app.amqp.queues.values()]
+            for queue in queues:
+                queue.declare()
+            while message := next(filter(None, (queue.get() for queue in queues)), None):
+                message.ack()
+                name = message.headers["task"]
+                names.append(name)
+                app.tasks[name].apply(kwargs=message.payload[1], throw=True)
+        return names
+
+    with app.connection_for_write() as connection, connection.channel() as channel:
+        for queue in app.amqp.queues.values():
+            queue(channel).purge()
+    return run
 
 
 @pytest.fixture
