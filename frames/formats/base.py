@@ -62,7 +62,7 @@ class FrameError(Exception):
         self.problem = Problem(path, reason)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Item:
     """One item of the input: a frame, or the problem that kept it from being one."""
 
@@ -88,8 +88,16 @@ class FrameReader(Protocol):
     """
 
     header: Header
-    position: int
-    total: int | None
+
+    @property
+    def position(self) -> int:
+        """How far the reading is."""
+        ...
+
+    @property
+    def total(self) -> int | None:
+        """How far it goes, None while that is unknown."""
+        ...
 
     def __iter__(self) -> Iterator[Item]:
         """Yield the items in input order; raise FormatError where the input cannot go on."""

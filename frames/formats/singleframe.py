@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MAX_ID_BYTES: Final = 255
 MAX_CONTEXT_ID_BYTES: Final = 2048
 MAX_KEY_BYTES: Final = 255
-MAX_LABEL_CHARACTERS: Final = 255
+MAX_NAME_CHARACTERS: Final = 255
 MAX_LABELS: Final = 1_000
 MAX_SOURCES: Final = 64
 MAX_MASKS: Final = 64
@@ -111,6 +111,14 @@ def render_frame(
     if saved_in_version_uid:
         written["saved_in_version"] = saved_in_version_uid
     return written
+
+
+def check_json(value: Any) -> None:
+    """Raise FrameError, with the path, for a JSON value that the database could not keep."""
+    try:
+        _check_item(value, MAX_DEPTH)
+    except _Invalid as invalid:
+        raise FrameError(invalid.place.removeprefix("."), invalid.reason) from None
 
 
 def derived_id(frame: FrameData, occurrence: int) -> str:
@@ -278,20 +286,16 @@ def _roi(roi: Any) -> dict[str, Any]:
             plain = False
         elif key == "label":
             if type(value) is list:
-                _check_labels(value, ".label")
+                _check_names(value, ".label", MAX_LABELS)
             else:
                 plain = False
         elif key == "poly":
             _check_poly(value, roi)
         elif key == "confidence":
             if type(value) not in (int, float) or not 0 <= value <= 1:
-                raise _Invalid(f"must be a number from 0 to 1, not {_shown(value)}", ".confidence")
+                raise _Invalid(f"must be a number from 0 to 1, not {shown(value)}", ".confidence")
         elif key == "sources":
-            _check_list(value, ".sources", MAX_SOURCES)
-            for position, source_id in enumerate(value):
-                if type(source_id) is not str or len(source_id) > MAX_ID_BYTES:
-                    raise _Invalid("must be the id of a source", f".sources[{position}]")
-                _check_string(source_id, f".sources[{position}]")
+            _check_names(value, ".sources", MAX_SOURCES)
         elif key == "labels":
             plain = False
         else:  # meta, mask
@@ -306,7 +310,7 @@ def _normal_roi(roi: dict[str, Any]) -> dict[str, Any]:
         given = roi.get(key)
         if given is not None:
             given = [given] if type(given) is str else given
-            _check_labels(given, f".{key}")
+            _check_names(given, f".{key}", MAX_LABELS)
             labels += [label for label in given if label not in labels]
     normal = {}
     for key, value in roi.items():
@@ -318,19 +322,18 @@ def _normal_roi(roi: dict[str, Any]) -> dict[str, Any]:
     return normal
 
 
-def _check_labels(value: Any, place: str) -> None:
-    _check_list(value, place, MAX_LABELS)
-    for position, label in enumerate(value):
-        if type(label) is not str or not 0 < len(label) <= MAX_LABEL_CHARACTERS:
-            if type(label) is not str:
-                reason = f"must be text, not {_kind(label)}"
-            elif not label:
-                reason = "is empty"
-            else:
-                reason = f"has {len(label)} characters; {MAX_LABEL_CHARACTERS} is the most"
-            raise _Invalid(reason, f"{place}[{position}]")
-        if not label.isascii() or "\0" in label:
-            _check_string(label, f"{place}[{position}]")
+def _check_names(value: Any, place: str, most: int) -> None:
+    """Raise unless the value is a list of labels or ids."""
+    if type(value) is not list or len(value) > most:
+        _check_list(value, place, most)
+    for position, name in enumerate(value):
+        if type(name) is not str:
+            raise _Invalid(f"must be text, not {_kind(name)}", f"{place}[{position}]")
+        if not 0 < len(name) <= MAX_NAME_CHARACTERS:
+            reason = f"has {len(name)} characters; {MAX_NAME_CHARACTERS} is the most"
+            raise _Invalid(reason if name else "is empty", f"{place}[{position}]")
+        if not name.isascii() or "\0" in name:
+            _check_string(name, f"{place}[{position}]")
 
 
 def _check_poly(value: Any, roi: dict[str, Any]) -> None:
@@ -350,7 +353,7 @@ def _check_poly(value: Any, roi: dict[str, Any]) -> None:
             if type(number) not in (int, float):
                 raise _Invalid(f"must be a number, not {_kind(number)}", f".poly[{position}]")
             if not -MAX_COORDINATE <= number <= MAX_COORDINATE:
-                raise _Invalid(f"is not a coordinate: {_shown(number)}", f".poly[{position}]")
+                raise _Invalid(f"is not a coordinate: {shown(number)}", f".poly[{position}]")
     if len(value) % 2 or norm >= -RING_SEPARATOR:
         _check_pairs(value, roi)
 
@@ -383,7 +386,7 @@ def _edge(value: Any, place: str) -> int:
     if type(value) is float and value.is_integer():
         value = int(value)
     if type(value) is not int or not 0 < value <= MAX_EDGE_PX:
-        raise _Invalid(f"must be a number of pixels above 0, not {_shown(value)}", place)
+        raise _Invalid(f"must be a number of pixels above 0, not {shown(value)}", place)
     return value
 
 
@@ -399,7 +402,7 @@ def _timestamp(value: Any) -> tuple[float, bool]:
         number = float(value)
         if isfinite(number):
             return number, True
-    raise _Invalid(f"must be a finite number, not {_shown(value)}", ".timestamp")
+    raise _Invalid(f"must be a finite number, not {shown(value)}", ".timestamp")
 
 
 def _check_list(value: Any, place: str, most: int) -> None:
@@ -410,9 +413,9 @@ def _check_list(value: Any, place: str, most: int) -> None:
 
 
 def _check_object(value: Any, place: str) -> None:
+    if type(value) is not dict:
+        raise _Invalid(f"must be an object, not {_kind(value)}", place)
     try:
-        if type(value) is not dict:
-            raise _Invalid(f"must be an object, not {_kind(value)}")
         _check(value, MAX_DEPTH)
     except _Invalid as invalid:
         raise invalid.inside(place) from None
@@ -440,7 +443,7 @@ def _check(value: dict[str, Any], depth: int) -> None:
     """Raise for what a JSON column cannot keep: see the reasons."""
     for key, item in value.items():
         if not key.isascii() or len(key) > MAX_KEY_BYTES or "\0" in key:
-            place = f".{_shown(key)}"
+            place = f".{shown(key)}"
             _check_string(key, place)
             if len(key.encode()) > MAX_KEY_BYTES:
                 raise _Invalid(f"the key is longer than {MAX_KEY_BYTES} bytes", place)
@@ -454,7 +457,7 @@ def _check(value: dict[str, Any], depth: int) -> None:
             except _Invalid as invalid:
                 raise invalid.inside(f".{key}") from None
         elif item is not None and kind is not bool:
-            raise _Invalid(f"is no JSON value: {_shown(item)}", f".{key}")
+            raise _Invalid(f"is no JSON value: {shown(item)}", f".{key}")
 
 
 def _check_item(item: Any, depth: int) -> None:
@@ -480,7 +483,7 @@ def _check_item(item: Any, depth: int) -> None:
             except _Invalid as invalid:
                 raise invalid.inside(f"[{position}]") from None
     elif item is not None and kind is not bool:
-        raise _Invalid(f"is no JSON value: {_shown(item)}")
+        raise _Invalid(f"is no JSON value: {shown(item)}")
 
 
 def _kind(value: Any) -> str:
@@ -497,7 +500,7 @@ def _kind(value: Any) -> str:
     return names.get(type(value), type(value).__name__)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return a short, harmless form of a value for an error message."""
     if isinstance(value, int) and value not in INTEGERS:
         return "an integer of more than 64 bits"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
-SCHEMES: Final = ("file", "http", "https", "s3", "gs")
+from frames.media.uris import SCHEMES
+
 MAX_URI_BYTES: Final = 2048
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
@@ -45,8 +47,6 @@ def resolve(uri: str, base_uri: str) -> str:
 
 def from_path(path: str | Path) -> str:
     """Return the file URI of a path; symbolic links are kept, `.` and `..` are not."""
-    import os
-
     return Path(os.path.abspath(path)).as_uri()
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frames.formats.uris import SCHEMES, UriError, from_path, resolve
+from frames.formats.uris import UriError, from_path, resolve
+from frames.media.uris import SCHEMES
 
 MANIFEST = "file:///data/drive/frames.json"
 
