@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # database the suite runs on.
 STATE_DIR = tempfile.mkdtemp(prefix="framedeck-test-")
 os.environ["FRAMEDECK_VAR"] = STATE_DIR
+(Path(STATE_DIR) / "static").mkdir()  # WhiteNoise warns where it is missing
 os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
 for _name in (
     "ALLOWED_HOSTS",
