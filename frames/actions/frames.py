@@ -32,13 +32,13 @@ _FRAME_COLUMNS: Final = (
     "dataset_id",
     "frame_id",
     "saved_in_version_id",
+    "saved_ms",
+    "digest",
     "context_id",
     "timestamp",
-    "saved_ms",
     "meta",
     "rois",
     "extra",
-    "digest",
 )
 _SOURCE_COLUMNS: Final = (
     "frame_id",
@@ -84,26 +84,6 @@ def lock_draft(version_pk: int) -> Version:
             f"Version {version.name} is published and cannot change. Create a child of it."
         )
     return version
-
-
-def content_digest(frame: FrameData, frame_id: str) -> bytes:
-    """Return 16 bytes that are equal exactly where the content of two frames is."""
-    content = [
-        frame_id,
-        frame.context_id,
-        frame.timestamp,
-        frame.meta,
-        frame.rois,
-        frame.extra,
-        [
-            (
-                *(s.source_id, s.uri, s.content_type, s.width, s.height, s.timestamp),
-                *(s.masks, s.preview, s.meta, s.extra),
-            )
-            for s in frame.sources
-        ],
-    ]
-    return hashlib.blake2b(_sorted_json(content), digest_size=16).digest()
 
 
 class Stager:
@@ -152,7 +132,8 @@ class Stager:
                     (index, Problem("id", f"{frame.frame_id!r} appears earlier in this input"))
                 )
                 continue
-            digest = content_digest(frame, frame_id)
+            row, sources = _row(frame), [_source_row(source) for source in frame.sources]
+            digest = _digest(frame_id, row, sources)
             held = lookup.held.get(frame_id)
             if held is not None:
                 self.seen.add(held.ordinal)
@@ -161,8 +142,10 @@ class Stager:
                     continue
                 self.replaced.add(held.ordinal)
             pk = frame_pk(dataset.pk, ordinal)
-            frame_rows.append(_frame_row(frame, frame_id, pk, version, now_ms, digest))
-            source_rows += _source_rows(frame.sources, pk)
+            frame_rows.append(
+                (pk, dataset.pk, frame_id, version.pk, now_ms, digest, *row),
+            )
+            source_rows += [(pk, position, *source) for position, source in enumerate(sources)]
             self._writer.add(
                 ordinal,
                 context_id=frame.context_id,
@@ -284,58 +267,49 @@ class _Lookup:
                     self.held[frame_id] = Held(ordinal, bytes(digest))
 
 
-def _frame_row(
-    frame: FrameData, frame_id: str, pk: int, version: Version, now_ms: int, digest: bytes
-) -> tuple[Any, ...]:
+def _row(frame: FrameData) -> tuple[Any, ...]:
     return (
-        pk,
-        version.dataset_id,
-        frame_id,
-        version.pk,
         frame.context_id,
         frame.timestamp,
-        now_ms,
         _json(frame.meta),
         _json(frame.rois),
         _json(frame.extra),
-        digest,
     )
 
 
-def _source_rows(sources: Sequence[SourceData], pk: int) -> list[tuple[Any, ...]]:
-    return [
-        (
-            pk,
-            position,
-            source.source_id,
-            source.uri,
-            source.content_type,
-            source.width,
-            source.height,
-            source.timestamp,
-            _json_or_null(source.masks),
-            _json_or_null(source.preview),
-            _json_or_null(source.meta),
-            _json(source.extra),
-        )
-        for position, source in enumerate(sources)
-    ]
+def _source_row(source: SourceData) -> tuple[Any, ...]:
+    return (
+        source.source_id,
+        source.uri,
+        source.content_type,
+        source.width,
+        source.height,
+        source.timestamp,
+        _json_or_null(source.masks),
+        _json_or_null(source.preview),
+        _json_or_null(source.meta),
+        _json(source.extra),
+    )
+
+
+def _digest(frame_id: str, row: tuple[Any, ...], sources: list[tuple[Any, ...]]) -> bytes:
+    """Return 16 bytes that are equal exactly where the content of two frames is.
+
+    JSON is stored with its keys sorted, so equal values are equal texts.
+    """
+    return hashlib.blake2b(repr((frame_id, row, sources)).encode(), digest_size=16).digest()
 
 
 def _json(value: Any) -> str:
+    """Return JSON text with sorted keys: the same for equal values, and on every database."""
+    if value == {}:
+        return "{}"
     try:
-        return orjson.dumps(value).decode()
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError:
         # orjson refuses integers over 64 bits, which JSON and both databases allow.
-        return json.dumps(value)
+        return json.dumps(value, sort_keys=True)
 
 
 def _json_or_null(value: Any) -> str | None:
     return None if value is None else _json(value)
-
-
-def _sorted_json(value: Any) -> bytes:
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

@@ -11,7 +11,12 @@ steps to each power of two.
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 SIGNIFICANT_BITS: Final = 8
 # Smaller magnitudes share the bucket of zero; without it the exponents alone, down to -1074,
@@ -27,6 +32,15 @@ def bucket(value: float) -> float:
     mantissa, exponent = math.frexp(magnitude)
     cut = math.ldexp(int(mantissa * (1 << SIGNIFICANT_BITS)), exponent - SIGNIFICANT_BITS)
     return cut if value > 0 else -cut
+
+
+def buckets(values: Float64Array) -> Float64Array:
+    """Return the bucket of each of many finite numbers: (n,) float64."""
+    mantissas, exponents = np.frexp(values)
+    steps = np.trunc(mantissas * (1 << SIGNIFICANT_BITS))
+    cut = np.ldexp(steps, exponents - SIGNIFICANT_BITS)
+    found: Float64Array = np.where(np.abs(values) < SMALLEST, 0.0, cut)
+    return found
 
 
 def bounds(representative: float) -> tuple[float, float]:

@@ -24,9 +24,9 @@ class TermSet:
         self.tokens: set[Token] = set()
         self.numbers: set[tuple[str, float]] = set()
 
-    def token(self, token: Token) -> None:
+    def token(self, key: str, kind: int, value: str) -> None:
         """Keep a term."""
-        self.tokens.add(token)
+        self.tokens.add(Token(key, kind, value))
 
     def number(self, key: str, value: float) -> None:
         """Keep a number."""

@@ -17,7 +17,7 @@ from frames.index.numbers import bucket
 from frames.models import Term
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable
 
 TEXT, NUMBER, BOOLEAN, NULL = (
     int(Term.Kind.TEXT),
@@ -30,7 +30,7 @@ HASH_BUCKET, ANY = int(Term.Kind.HASH_BUCKET), int(Term.Kind.ANY)
 REGION_PREFIX: Final = "rois."
 TEXT_MAX_CHARS: Final = 255
 # Frames are bounded by their format; this bounds what one of them can cost the index.
-TOKENS_PER_OBJECT_MAX: Final = 500
+SCALARS_PER_OBJECT_MAX: Final = 500
 KEY_MAX_CHARS: Final = 200
 
 # Above so many texts a key's further ones share hash buckets and are verified on the rows.
@@ -41,7 +41,10 @@ UNBOUNDED_KEYS: Final = frozenset({"context_id"})
 
 
 class Token(NamedTuple):
-    """A term by what it says: key, kind, and value as `Term.value` holds it."""
+    """A term by what it says: key, kind, and value as `Term.value` holds it.
+
+    Equal to, and hashed as, the plain tuple of the three, which is ten times cheaper to make.
+    """
 
     key: str
     kind: int
@@ -82,54 +85,61 @@ def hash_bucket(text: str) -> str:
     return f"{int.from_bytes(digest) % HASH_BUCKETS:04d}"
 
 
-def scalars(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the (key, scalar) pairs of a JSON value, depth first, at most TOKENS_PER_OBJECT_MAX."""
-    stack = [(prefix, value)]
-    left = TOKENS_PER_OBJECT_MAX
-    while stack and left:
-        key, item = stack.pop()
-        if isinstance(item, dict):
-            stack.extend((f"{key}.{name}", child) for name, child in reversed(item.items()))
-        elif isinstance(item, list):
-            stack.extend((key, child) for child in reversed(item))
-        elif len(key) <= KEY_MAX_CHARS:
-            left -= 1
-            yield key, item
-
-
 class Sink(Protocol):
-    """Where terms go: the batch of a writer, or the sets of a brute-force check."""
+    """Where terms go: the batch of a writer, or the sets of a brute-force check.
 
-    def token(self, token: Token) -> None:
+    Called 40 times a frame: positional, and with plain values.
+    """
+
+    def token(self, key: str, kind: int, value: str) -> None:
         """Take a term that is complete in itself."""
 
     def number(self, key: str, value: float) -> None:
-        """Take a number, to be put into its bucket."""
+        """Take a finite number, to be put into its bucket."""
 
 
 def emit(sink: Sink, key: str, value: Any) -> None:
     """Send one scalar of a key to the sink; what is no JSON scalar, or not finite, is left out."""
     if isinstance(value, str):
-        sink.token(Token(key, TEXT, term_text(value)))
+        sink.token(key, TEXT, term_text(value))
     elif isinstance(value, bool):
-        sink.token(Token(key, BOOLEAN, "true" if value else "false"))
+        sink.token(key, BOOLEAN, "true" if value else "false")
     elif value is None:
-        sink.token(Token(key, NULL, ""))
+        sink.token(key, NULL, "")
+        return
     elif isinstance(value, int | float):
         try:
             number = float(value)
         except OverflowError:
             return
-        if math.isfinite(number):
-            sink.number(key, number)
+        if not math.isfinite(number):
+            return
+        sink.number(key, number)
+    sink.token(key, ANY, "")
 
 
-def emit_object(sink: Sink, prefix: str, value: Any) -> None:
-    """Send every scalar of a JSON object to the sink, and each of its keys as present."""
-    for key, scalar in scalars(prefix, value):
-        emit(sink, key, scalar)
-        if scalar is not None:
-            sink.token(Token(key, ANY, ""))
+def emit_object(sink: Sink, prefix: str, value: dict[str, Any]) -> None:
+    """Send the scalars of a JSON object to the sink, depth first, and their keys as present.
+
+    At most SCALARS_PER_OBJECT_MAX of them. Names that begin with an underscore are the
+    producer's bookkeeping (`_id`, `_clearml_data_entry_class`) and are passed over.
+    """
+    stack: list[tuple[str, Any]] = [(prefix, value)]
+    left = SCALARS_PER_OBJECT_MAX
+    while stack:
+        key, item = stack.pop()
+        if type(item) is dict:
+            for name, child in item.items():
+                if not name.startswith("_"):
+                    stack.append((f"{key}.{name}", child))
+        elif type(item) is list:
+            for child in item:
+                stack.append((key, child))
+        elif len(key) <= KEY_MAX_CHARS:
+            emit(sink, key, item)
+            left -= 1
+            if not left:
+                return
 
 
 def emit_frame(
@@ -142,19 +152,19 @@ def emit_frame(
     rois: list[dict[str, Any]],
 ) -> None:
     """Send every term of frame space that a frame has to the sink."""
-    sink.token(Token("context_id", TEXT, context_id))
+    sink.token("context_id", TEXT, context_id)
     sink.number("timestamp", timestamp)
     labels = {label for roi in rois for label in roi.get("label") or ()}
     for label in labels:
-        sink.token(Token("label", TEXT, term_text(label)))
+        sink.token("label", TEXT, term_text(label))
     if labels:
-        sink.token(Token("label", ANY, ""))
+        sink.token("label", ANY, "")
     if meta:
         emit_object(sink, "meta", meta)
     for source in sources:
-        sink.token(Token("sources.id", TEXT, source.source_id))
+        sink.token("sources.id", TEXT, source.source_id)
         if source.content_type:
-            sink.token(Token("sources.content_type", TEXT, source.content_type))
+            sink.token("sources.content_type", TEXT, source.content_type)
         if source.width is not None:
             sink.number("sources.width", source.width)
         if source.height is not None:
@@ -166,17 +176,17 @@ def emit_frame(
 def emit_region(sink: Sink, roi: dict[str, Any]) -> None:
     """Send every term of region space that a region has to the sink."""
     for label in roi.get("label") or ():
-        sink.token(Token("rois.label", TEXT, term_text(label)))
+        sink.token("rois.label", TEXT, term_text(label))
     confidence = roi.get("confidence")
     if confidence is not None:
         sink.number("rois.confidence", confidence)
     for source_id in roi.get("sources") or ():
-        sink.token(Token("rois.sources", TEXT, term_text(source_id)))
+        sink.token("rois.sources", TEXT, term_text(source_id))
     meta = roi.get("meta")
     if meta:
         emit_object(sink, "rois.meta", meta)
 
 
-def number_token(key: str, value: float, bucket_of: Callable[[float], float] = bucket) -> Token:
+def number_token(key: str, value: float) -> Token:
     """Return the term of the bucket that a number falls into."""
-    return Token(key, NUMBER, number_text(bucket_of(value)))
+    return Token(key, NUMBER, number_text(bucket(value)))

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from pyroaring import BitMap
 
 from frames.index import store
 from frames.index.bitmaps import SEGMENT_BITS, dump, from_array, load, to_array
-from frames.index.numbers import bucket
+from frames.index.numbers import buckets
 from frames.index.terms import (
     HASH_BUCKET,
     NUMBER,
@@ -30,12 +29,14 @@ from frames.models import Dataset, Key, Posting, RegionOffsets
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from frames.index.numbers import Float64Array
     from frames.index.terms import SourceLike
 
 # The exact numbers of a bucket: the frame's ordinal, or the region's number in its segment, and
 # what it has. An entry each, since one frame can have two numbers in one bucket.
 ENTRY: Final = np.dtype([("row", "<u4"), ("value", "<f8")])
 NumberEntries: TypeAlias = npt.NDArray[np.void]
+PlainToken: TypeAlias = tuple[str, int, str]
 
 _TERM_CACHE_MAX: Final = 500_000
 
@@ -44,26 +45,41 @@ class _SegmentBatch:
     """What a batch adds to one segment: a `Sink` for its frames and one for its regions."""
 
     def __init__(self) -> None:
-        self.postings: defaultdict[Token, list[int]] = defaultdict(list)
-        self.numbers: defaultdict[Token, list[tuple[int, float]]] = defaultdict(list)
+        self.rows: defaultdict[PlainToken, list[int]] = defaultdict(list)
+        self.values: dict[PlainToken, Float64Array] = {}
         self.row = 0
         self.region_counts: dict[int, int] = {}
         self.regions = 0
-        self._number_tokens: dict[tuple[str, float], Token] = {}
+        self._numbers: defaultdict[str, tuple[list[int], list[float]]] = defaultdict(
+            lambda: ([], [])
+        )
 
-    def token(self, token: Token) -> None:
+    def token(self, key: str, kind: int, value: str) -> None:
         """Note that the present frame or region has the term."""
-        self.postings[token].append(self.row)
+        self.rows[key, kind, value].append(self.row)
 
     def number(self, key: str, value: float) -> None:
         """Note that the present frame or region has the number."""
-        representative = bucket(value)
-        token = self._number_tokens.get((key, representative))
-        if token is None:
-            token = Token(key, NUMBER, number_text(representative))
-            self._number_tokens[key, representative] = token
-        self.postings[token].append(self.row)
-        self.numbers[token].append((self.row, value))
+        rows, values = self._numbers[key]
+        rows.append(self.row)
+        values.append(value)
+
+    def sort_numbers(self) -> None:
+        """Put the numbers into their buckets, all of a key at once: 0.1 us each, not 1 us."""
+        for key, (rows, values) in self._numbers.items():
+            exact = np.array(values, dtype=np.float64)
+            found = buckets(exact)
+            order = np.argsort(found, kind="stable")
+            representatives, starts = np.unique(found[order], return_index=True)
+            members = np.array(rows, dtype=np.int64)[order]
+            ends = [*starts[1:].tolist(), len(order)]
+            for number, start, end in zip(
+                representatives.tolist(), starts.tolist(), ends, strict=True
+            ):
+                token = (key, NUMBER, number_text(number))
+                self.rows[token] = members[start:end].tolist()
+                self.values[token] = exact[order[start:end]]
+        self._numbers.clear()
 
 
 class IndexWriter:
@@ -77,7 +93,7 @@ class IndexWriter:
         self.dataset_pk: int = dataset.pk
         self._segments: dict[int, _SegmentBatch] = {}
         self._keys: dict[str, Key] = {}
-        self._term_ids: dict[Token, int] = {}
+        self._term_ids: dict[PlainToken, int] = {}
 
     def add(
         self,
@@ -117,11 +133,12 @@ class IndexWriter:
         self._segments.clear()
 
     def _flush_segment(self, segment: int, batch: _SegmentBatch) -> None:
+        batch.sort_numbers()
         first_region = self._append_offsets(segment, batch)
         term_of = self._resolve(batch)
         members: defaultdict[int, list[int]] = defaultdict(list)
-        token_of: dict[int, Token] = {}
-        for token, rows in batch.postings.items():
+        token_of: dict[int, PlainToken] = {}
+        for token, rows in batch.rows.items():
             # Several texts of an overflowed key share the posting of their hash bucket.
             pk = store.row_id(term_of[token], segment)
             members[pk] += rows
@@ -131,16 +148,20 @@ class IndexWriter:
             for pk, bitmap, numbers in store.rows_by_id(Posting, [*members], "bitmap", "numbers")
         }
         written = []
-        for pk, token in sorted(token_of.items()):
-            shift = first_region if is_region_key(token.key) else segment << SEGMENT_BITS
+        for pk, (key, kind, value) in sorted(token_of.items()):
+            shift = first_region if is_region_key(key) else segment << SEGMENT_BITS
             old_bitmap, old_numbers = stored.get(pk, (None, None))
-            old = load(old_bitmap) if old_bitmap is not None else BitMap()
-            numbers = old_numbers
-            if token.kind == NUMBER:
-                added = np.array(batch.numbers[token], dtype=ENTRY)
-                added["row"] += np.uint32(shift)
-                numbers = _append_numbers(old, old_numbers, float(token.value), added)
-            bitmap = old | from_array(np.array(members[pk], dtype=np.int64) + shift)
+            added = np.array(members[pk], dtype=np.int64) + shift
+            bitmap = from_array(added)
+            if kind == NUMBER:
+                exact = np.empty(len(added), dtype=ENTRY)
+                exact["row"] = added
+                exact["value"] = batch.values[key, kind, value]
+                numbers = _append_numbers(old_bitmap, old_numbers, float(value), exact)
+            else:
+                numbers = None
+            if old_bitmap is not None:
+                bitmap |= load(old_bitmap)
             written.append((pk, len(bitmap), dump(bitmap), numbers))
         store.upsert(Posting, ("id", "cardinality", "bitmap", "numbers"), written)
 
@@ -158,15 +179,15 @@ class IndexWriter:
         store.upsert(RegionOffsets, ("id", "offsets"), [(pk, offsets.astype("<u4").tobytes())])
         return first_region
 
-    def _resolve(self, batch: _SegmentBatch) -> dict[Token, int]:
+    def _resolve(self, batch: _SegmentBatch) -> dict[PlainToken, int]:
         """Return the term of each token of the batch, making those that are missing."""
         if len(self._term_ids) > _TERM_CACHE_MAX:
             self._term_ids.clear()
-        self._load_keys({token.key for token in batch.postings})
+        self._load_keys({key for key, _, _ in batch.rows})
         missing: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
-        for token in batch.postings:
+        for token in batch.rows:
             if token not in self._term_ids:
-                missing[token.key, token.kind].append(token.value)
+                missing[token[0], token[1]].append(token[2])
         for (key, kind), values in missing.items():
             self._look_up(key, kind, values)
         self._make(
@@ -240,15 +261,20 @@ class IndexWriter:
 
 
 def _append_numbers(
-    old: BitMap, old_numbers: bytes | None, representative: float, added: NumberEntries
+    old_bitmap: bytes | None,
+    old_numbers: bytes | None,
+    representative: float,
+    added: NumberEntries,
 ) -> bytes | None:
     """Return a posting's exact numbers with some added; None while all are the bucket's own."""
-    if old_numbers is None:
-        if bool((added["value"] == representative).all()):
-            return None
-        before = np.empty(len(old), dtype=ENTRY)
-        before["row"] = to_array(old)
-        before["value"] = representative
-    else:
-        before = np.frombuffer(old_numbers, dtype=ENTRY)
-    return np.concatenate([before, added]).tobytes()
+    if old_numbers is not None:
+        return bytes(old_numbers) + added.tobytes()
+    if bool((added["value"] == representative).all()):
+        return None
+    if old_bitmap is None:
+        return added.tobytes()
+    rows = to_array(load(old_bitmap))
+    before = np.empty(len(rows), dtype=ENTRY)
+    before["row"] = rows
+    before["value"] = representative
+    return before.tobytes() + added.tobytes()

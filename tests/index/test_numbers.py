@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frames.index.numbers import SMALLEST, bounds, bucket
+from frames.index.numbers import SMALLEST, bounds, bucket, buckets
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -43,3 +44,8 @@ def test_small_integers_have_a_bucket_of_their_own(value: int) -> None:
 def test_a_bucket_is_at_most_a_128th_of_its_value_wide(value: float) -> None:
     least, greatest = bounds(bucket(value))
     assert greatest - least <= abs(bucket(value)) / 128
+
+
+@given(st.lists(finite))
+def test_many_at_once_fall_into_the_same_buckets_as_one_by_one(values: list[float]) -> None:
+    assert buckets(np.array(values, dtype=np.float64)).tolist() == [bucket(v) for v in values]
