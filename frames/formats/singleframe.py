@@ -509,7 +509,7 @@ def shown(value: Any) -> str:
 
 
 def _written_number(value: float) -> float | int:
-    return int(value) if value.is_integer() else value
+    return int(value) if value.is_integer() and abs(value) < 2**63 else value
 
 
 def _written_source(source: Source) -> dict[str, Any]:
