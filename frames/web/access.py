@@ -1,0 +1,82 @@
+"""Who may enter which page: what one may not see is not there (404), what one may not do is 403."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef
+from django.shortcuts import get_object_or_404
+
+from frames.models import Dataset, Grant, Job, Preview, Project, Source, Version
+from frames.models.frame import ORDINAL_BITS
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+def project_or_404(user: User, project_uid: str) -> Project:
+    """Return a project the user is in."""
+    return get_object_or_404(Project.objects.visible_to(user), uid=project_uid)
+
+
+def dataset_or_404(user: User, dataset_uid: str) -> Dataset:
+    """Return a dataset of a project the user is in, with its project."""
+    datasets = Dataset.objects.visible_to(user).select_related("project")
+    return get_object_or_404(datasets, uid=dataset_uid)
+
+
+def version_or_404(user: User, dataset_uid: str, version_uid: str) -> Version:
+    """Return a version of a project the user is in, with its dataset and project."""
+    versions = Version.objects.visible_to(user).select_related("dataset__project")
+    return get_object_or_404(versions, uid=version_uid, dataset__uid=dataset_uid)
+
+
+def job_or_404(user: User, job_uid: str) -> Job:
+    """Return a job of a project the user is in, with its project, dataset and version."""
+    jobs = Job.objects.visible_to(user).select_related("project", "dataset", "version")
+    # The bitmaps an import goes on with can be megabytes, and the page is asked every second.
+    jobs = jobs.defer("staged", "replaced", "seen")
+    return get_object_or_404(jobs, uid=job_uid)
+
+
+def previews_of(user: User, keys: list[str]) -> list[Preview]:
+    """Return those of the previews that belong to projects the user is in."""
+    visible = Project.objects.visible_to(user).filter(pk=OuterRef("project"))
+    return list(Preview.objects.filter(Exists(visible), pk__in=keys))
+
+
+def preview_or_404(user: User, key: str) -> Preview:
+    """Return a preview of a project the user is in, with its project."""
+    projects = Project.objects.visible_to(user)
+    previews = Preview.objects.filter(project__in=projects).select_related("project")
+    return get_object_or_404(previews, pk=key)
+
+
+def source_or_404(user: User, source_pk: int) -> tuple[Source, Project]:
+    """Return a source of a project the user is in, and that project."""
+    source = get_object_or_404(Source, pk=source_pk)
+    datasets = Dataset.objects.visible_to(user).select_related("project")
+    dataset = get_object_or_404(datasets, pk=source.frame_id >> ORDINAL_BITS)
+    return source, dataset.project
+
+
+def may(user: User, project: Project, role: Grant.Role) -> bool:
+    """Tell whether the user has at least this role in the project; one query."""
+    if user.is_superuser:
+        return True
+    return Grant.objects.filter(project=project, user=user, role__gte=role).exists()
+
+
+def require(user: User, project: Project, role: Grant.Role) -> None:
+    """Raise PermissionDenied unless the user has at least this role in the project."""
+    if not may(user, project, role):
+        raise PermissionDenied
+
+
+def editable_projects(user: User) -> list[Project]:
+    """Return the projects the user may change, by name."""
+    if user.is_superuser:
+        return list(Project.objects.all())
+    editors = Grant.objects.filter(user=user, role__gte=Grant.Role.EDITOR)
+    return list(Project.objects.filter(pk__in=editors.values("project")))

@@ -1,0 +1,386 @@
+"""A frame's page: the picture with its regions, everything known of it, and the way on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from django.http import Http404
+from django.shortcuts import redirect
+
+from frames.actions import previews
+from frames.formats.singleframe import render_frame
+from frames.previews.spec import PREVIEW_EDGE_PX, VIEWER_EDGE_PX
+from frames.search import pages
+from frames.search.errors import QueryError
+from frames.search.query import FrameQuery
+from frames.web import access
+from frames.web.addresses import (
+    context_address,
+    frame_address,
+    original_address,
+    version_address,
+)
+from frames.web.http import respond
+from frames.web.labels import Label
+from frames.web.overlay import is_frame_label, shapes_on
+from frames.web.pictures import pictures_of, shown_source
+from frames.web.strip import strip_of
+from frames.web.text import count, dimensions, head_and_tail, moment, plural
+from frames.web.version_detail import (
+    Choice,
+    filter_of,
+    frame_json,
+    given_filter,
+    may_edit,
+    refused_json,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from django.http import HttpResponse
+
+    from frames.models import Source, Version
+    from frames.search.pages import FrameDetail, FrameRow
+    from frames.web.http import SignedInRequest
+    from frames.web.overlay import Shape
+    from frames.web.pictures import Picture
+    from frames.web.strip import Strip
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the viewer shows of one source.
+
+    `width` and `height` are those that regions are measured in, 0 when unknown. `src` is the
+    best picture there is now; `preview` is the viewer's own, which may still be in the making.
+    `full` is the original, where a browser can show it and it has more than `src`.
+    """
+
+    source: Source
+    tile: Picture
+    preview: Picture
+    src: str
+    full: str
+    width: int
+    height: int
+    color: str
+    shapes: list[Shape]
+
+    @property
+    def text_height(self) -> str:
+        """Text height in the picture's own pixels, before the viewer knows the screen's."""
+        return f"{max(self.width, self.height) / 64:.1f}"
+
+    @property
+    def drawn(self) -> list[Shape]:
+        """The regions that can be drawn; none where the size they are measured in is unknown."""
+        return [shape for shape in self.shapes if shape.is_drawn] if self.width else []
+
+    @property
+    def dimensions(self) -> str:
+        """Width x height in px, empty when unknown."""
+        return dimensions(self.width, self.height)
+
+    @property
+    def mismatch(self) -> str:
+        """The picture's true size, where the frame declares another shape."""
+        seen_width, seen_height = self.preview.original_width, self.preview.original_height
+        if not (self.width and seen_width and seen_height):
+            return ""
+        if abs(self.width * seen_height - self.height * seen_width) <= 0.01 * (
+            self.width * seen_height
+        ):
+            return ""
+        return dimensions(seen_width, seen_height)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEntry:
+    """One source in the list of sources."""
+
+    source: Source
+    url: str
+    original_url: str
+    is_current: bool
+    masks: list[dict[str, Any]]
+
+    @property
+    def moment(self) -> str:
+        """Where in its file it is, empty for a still picture."""
+        return moment(self.source.timestamp) if self.source.timestamp else ""
+
+    @property
+    def dimensions(self) -> str:
+        """Width x height in px, empty when unknown."""
+        return dimensions(self.source.width or 0, self.source.height or 0)
+
+    @property
+    def file_name(self) -> str:
+        """The last part of its address."""
+        return self.source.uri.rstrip("/").rpartition("/")[2] or self.source.uri
+
+
+@dataclass(frozen=True, slots=True)
+class FramePage:
+    """One frame among those of its context."""
+
+    version: Version
+    query: FrameQuery
+    detail: FrameDetail
+    source_id: str
+    view: View
+    sources: list[SourceEntry]
+    strip: Strip | None
+    may_edit: bool
+
+    @property
+    def row(self) -> FrameRow:
+        """The frame and its sources."""
+        return self.detail.row
+
+    @property
+    def frame_id(self) -> str:
+        """What the frame is called."""
+        return self.row.frame.frame_id
+
+    @property
+    def context_id(self) -> str:
+        """What its context is called."""
+        return self.row.frame.context_id
+
+    @property
+    def moment(self) -> str:
+        """When it is."""
+        return moment(self.row.frame.timestamp)
+
+    @property
+    def position(self) -> str:
+        """Where it is in its context, counted from 1: "12 / 48"."""
+        return f"{count(self.detail.position + 1)} / {count(self.detail.count)}"
+
+    @property
+    def context_head(self) -> str:
+        """The context's name to where a narrow line may cut it."""
+        return head_and_tail(self.context_id)[0]
+
+    @property
+    def context_tail(self) -> str:
+        """The end of the context's name."""
+        return head_and_tail(self.context_id)[1]
+
+    @property
+    def previous_url(self) -> str:
+        """The frame before, empty at the first."""
+        return self._url(self.detail.previous)
+
+    @property
+    def next_url(self) -> str:
+        """The frame behind, empty at the last."""
+        return self._url(self.detail.next)
+
+    @property
+    def first_url(self) -> str:
+        """The context's first frame, empty when it is this one."""
+        return self._url(self.detail.first) if self.detail.previous is not None else ""
+
+    @property
+    def last_url(self) -> str:
+        """The context's last frame, empty when it is this one."""
+        return self._url(self.detail.last) if self.detail.next is not None else ""
+
+    @property
+    def context_url(self) -> str:
+        """All frames of the context."""
+        return context_address(self.version, self.context_id, filter_of(self.query))
+
+    @property
+    def version_url(self) -> str:
+        """The version's contexts under the same filter."""
+        return version_address(self.version, filter_of(self.query))
+
+    @property
+    def json_url(self) -> str:
+        """The page's JSON twin."""
+        path, mark, query = self._url(self.frame_id).partition("?")
+        return f"{path.removesuffix('/')}.json{mark}{query}"
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the way on leads past frames that a filter hides."""
+        return bool(self.query.q or self.query.label)
+
+    @property
+    def filter_text(self) -> str:
+        """The filter as its writer would say it."""
+        parts = (f"label {self.query.label}" if self.query.label else "", self.query.q)
+        return " and ".join(part for part in parts if part)
+
+    @property
+    def unfiltered_url(self) -> str:
+        """This frame among all of its context."""
+        chosen = {"source": self.source_id} if self.source_id else {}
+        return frame_address(self.version, self.frame_id, chosen)
+
+    @property
+    def regions_text(self) -> str:
+        """How many regions the shown source has."""
+        return plural(len(self.view.shapes), "region")
+
+    @property
+    def timestamp(self) -> str:
+        """The timestamp as the producer gave it."""
+        return f"{self.row.frame.timestamp:.15g}"
+
+    @property
+    def saved(self) -> datetime:
+        """When this revision was written."""
+        return datetime.fromtimestamp(self.row.frame.saved_ms / 1000, UTC)
+
+    @property
+    def frame_labels(self) -> list[Label]:
+        """The labels of the frame as a whole."""
+        rois = [roi for roi in self.row.frame.rois if is_frame_label(roi)]
+        names = dict.fromkeys(name for roi in rois for name in roi.get("label") or ())
+        return [Label(name) for name in names]
+
+    @property
+    def metadata(self) -> list[tuple[str, str]]:
+        """The frame's metadata, values as text."""
+        return [(key, as_text(value)) for key, value in self.row.frame.meta.items()]
+
+    @property
+    def text(self) -> str:
+        """The frame as SingleFrame JSON, indented."""
+        uids = (self.version.dataset.uid, self.version.uid)
+        frame = render_frame(self.row.frame, self.row.sources, *uids)
+        return json.dumps(frame, indent=2, ensure_ascii=False)
+
+    @property
+    def sources_in_tabs(self) -> list[Choice]:
+        """The sources to switch between, none where there is one."""
+        if len(self.sources) < 2:
+            return []
+        return [
+            Choice(entry.source.source_id, entry.source.source_id, entry.url, entry.is_current)
+            for entry in self.sources
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the frame with its place in its context."""
+        url = frame_address(self.version, self.frame_id, {})
+        return {
+            **frame_json(self.row, self.version, url, self.view.tile),
+            "position": self.detail.position,
+            "count": self.detail.count,
+            "previous": self.previous_url or None,
+            "next": self.next_url or None,
+        }
+
+    def _url(self, frame_id: str | None) -> str:
+        if frame_id is None:
+            return ""
+        chosen = {"source": self.source_id} if self.source_id else {}
+        return frame_address(self.version, frame_id, {**filter_of(self.query), **chosen})
+
+
+def frame_detail(
+    request: SignedInRequest,
+    dataset_uid: str,
+    version_uid: str,
+    frame_id: str = "",
+    *,
+    as_json: bool = False,
+) -> HttpResponse:
+    """Show a frame, found by its path or, where that cannot hold its id, by `id`."""
+    version = access.version_or_404(request.user, dataset_uid, version_uid)
+    try:
+        query = FrameQuery.from_params(request.GET.dict())
+        detail = pages.frame_detail(version, frame_id or request.GET.get("id", ""), query)
+    except QueryError as error:
+        if as_json:
+            return refused_json(error)
+        return redirect(version_address(version, given_filter(request.GET)))
+    if detail is None:
+        raise Http404
+    frame = detail.row.frame
+    source_id = request.GET.get("source", "")
+    source = _chosen(detail.row.sources, source_id)
+    page = FramePage(
+        version=version,
+        query=query,
+        detail=detail,
+        source_id=source_id,
+        view=_view(version, detail.row, source),
+        sources=_entries(version, detail.row, source, filter_of(query)),
+        strip=strip_of(version, frame.context_id, filter_of(query), frame.timestamp),
+        may_edit=may_edit(request.user, version),
+    )
+    return respond(request, page, "frame/detail.html", as_json=as_json)
+
+
+def as_text(value: Any) -> str:
+    """Return a metadata value as it is read: text as it is, the rest as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _chosen(sources: Sequence[Source], source_id: str) -> Source:
+    """Return the source asked for, or the one that tiles show where the frame has no such."""
+    return next((s for s in sources if s.source_id == source_id), shown_source(sources))
+
+
+def _entries(
+    version: Version, row: FrameRow, current: Source, found_by: dict[str, str]
+) -> list[SourceEntry]:
+    return [
+        SourceEntry(
+            source=source,
+            url=frame_address(
+                version, row.frame.frame_id, {**found_by, "source": source.source_id}
+            ),
+            original_url=original_address(source.pk),
+            is_current=source.pk == current.pk,
+            masks=source.masks or [],
+        )
+        for source in row.sources
+    ]
+
+
+def _view(version: Version, row: FrameRow, source: Source) -> View:
+    """Choose the picture to show, and ask for the viewer's own where it is wanted.
+
+    A small picture that a browser shows is shown as it is. Of a large one, and of a video's
+    frame, a worker makes a preview; until it is there, the tile's stands in.
+    """
+    project = version.dataset.project
+    pairs = [(project.pk, source)]
+    tile = pictures_of(pairs, PREVIEW_EDGE_PX)[source.pk]
+    preview = pictures_of(pairs, VIEWER_EDGE_PX)[source.pk]
+    # A tile made from a preview that came with the source knows nothing of the source itself.
+    tile_shows_source = not source.preview
+    seen = tile if tile.is_ready and tile_shows_source else preview
+    edge = max(seen.original_width, seen.original_height)
+    original = original_address(source.pk) if seen.original_displayable else ""
+    if original and edge <= VIEWER_EDGE_PX:
+        preview, src, full = replace(seen, url=original), original, ""
+    else:
+        if preview.is_pending:
+            previews.request(project, [source], VIEWER_EDGE_PX)
+        src, full = preview.url or tile.url, original
+    width, height = source.width or 0, source.height or 0
+    if not (width and height):
+        width, height = seen.original_width, seen.original_height
+    return View(
+        source=source,
+        tile=tile,
+        preview=preview,
+        src=src,
+        full=full,
+        width=width,
+        height=height,
+        color=seen.color or tile.color,
+        shapes=shapes_on(row.frame.rois, source.source_id),
+    )

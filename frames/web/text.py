@@ -1,0 +1,106 @@
+"""Numbers, times and names as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+MS_PER_DAY: Final = 86_400_000
+# Beyond this a timestamp is a date or a counter, not a position in a recording.
+MAX_TIMECODE_MS: Final = 100 * 3_600_000
+
+
+def timecode(ms: float) -> str:
+    """Return a duration in milliseconds as [-]HH:MM:SS.mmm; hours go on past 99.
+
+    >>> timecode(47_033.4)
+    '00:00:47.033'
+    """
+    whole = round(abs(ms))
+    seconds, thousandths = divmod(whole, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    sign = "-" if ms < 0 and whole else ""
+    return f"{sign}{hours:02}:{minutes:02}:{seconds:02}.{thousandths:03}"
+
+
+def moment(timestamp: float) -> str:
+    """Return a frame's timestamp: a timecode where it can be one, else the number itself.
+
+    >>> moment(33), moment(1_598_982_880_693)
+    ('00:00:00.033', '1598982880693')
+    """
+    if 0 <= timestamp < MAX_TIMECODE_MS:
+        return timecode(timestamp)
+    return f"{timestamp:.15g}" if abs(timestamp) < 1e15 else repr(timestamp)
+
+
+def span(ms: float) -> str:
+    """Return a duration in milliseconds: a timecode, led by whole days where there are any.
+
+    >>> span(90_061_000)
+    '1 d 01:01:01.000'
+    """
+    days, rest = divmod(ms, MS_PER_DAY)
+    return f"{count(int(days))} d {timecode(rest)}" if days >= 1 else timecode(ms)
+
+
+def elapsed(then: datetime, now: datetime | None = None) -> str:
+    """Return how long ago something was, in its largest unit.
+
+    >>> elapsed(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 2, 5, tzinfo=UTC))
+    '2 h ago'
+    """
+    seconds = ((now or datetime.now(UTC)) - then).total_seconds()
+    if seconds < 60:
+        return "just now"
+    for unit, size in (("y", 31_557_600), ("mo", 2_629_800), ("d", 86_400), ("h", 3_600)):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit} ago"
+    return f"{int(seconds // 60)} min ago"
+
+
+def count(number: int) -> str:
+    """Return a whole number with its thousands apart.
+
+    >>> count(1_000_000)
+    '1,000,000'
+    """
+    return f"{number:,}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Return a number with its noun, which takes an s.
+
+    >>> plural(1, "frame"), plural(4812, "frame")
+    ('1 frame', '4,812 frames')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def dimensions(width: int, height: int) -> str:
+    """Return width and height in px as one text, empty when either is unknown."""
+    return f"{width:,} \N{MULTIPLICATION SIGN} {height:,}" if width and height else ""
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share; only nothing is 0 % and only all is 100 %.
+
+    >>> percent(1, 1000), percent(999, 1000), percent(0, 0)
+    ('<1 %', '>99 %', '0 %')
+    """
+    if part == 0 or whole == 0:
+        return "0 %"
+    if part == whole:
+        return "100 %"
+    share = round(100 * part / whole)
+    return "<1 %" if share == 0 else ">99 %" if share == 100 else f"{share} %"
+
+
+def head_and_tail(name: str, tail: int = 14) -> tuple[str, str]:
+    """Split a name, so that a narrow card can cut it in the middle and show both ends.
+
+    >>> head_and_tail("s3://bucket/drive/front_camera_0001.mp4")
+    ('s3://bucket/drive/front_c', 'amera_0001.mp4')
+    """
+    return (name[:-tail], name[-tail:]) if len(name) > 2 * tail else (name, "")

@@ -1,0 +1,63 @@
+"""The addresses of the pages. Each page has a JSON twin: `.json` for the last slash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.urls import path
+from django.views.generic import RedirectView
+
+from frames.web.context_detail import context_detail
+from frames.web.dataset_create import dataset_create
+from frames.web.dataset_detail import dataset_detail
+from frames.web.dataset_list import dataset_list
+from frames.web.frame_detail import frame_detail
+from frames.web.import_create import import_into_dataset, import_into_project
+from frames.web.job_detail import job_cancel, job_detail
+from frames.web.label_list import label_list
+from frames.web.previews import preview_file, preview_retry, preview_states
+from frames.web.project_list import project_list
+from frames.web.source_original import source_original
+from frames.web.theme import theme
+from frames.web.version_detail import version_detail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from django.urls import URLPattern
+
+VERSION = "datasets/<slug:dataset_uid>/versions/<slug:version_uid>"
+
+
+def page(route: str, view: Callable[..., Any], name: str) -> list[URLPattern]:
+    """Return the paths of a page and of its JSON twin."""
+    return [
+        path(f"{route}/", view, name=name),
+        path(f"{route}.json", view, {"as_json": True}, name=f"{name}_json"),
+    ]
+
+
+app_name = "frames"
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="frames:dataset_list"), name="start"),
+    *page("projects", project_list, "project_list"),
+    path("projects/<slug:project_uid>/import/", import_into_project, name="import_create"),
+    *page("datasets", dataset_list, "dataset_list"),
+    path("datasets/new/", dataset_create, name="dataset_create"),
+    *page("datasets/<slug:dataset_uid>", dataset_detail, "dataset_detail"),
+    path("datasets/<slug:dataset_uid>/import/", import_into_dataset, name="dataset_import"),
+    *page(VERSION, version_detail, "version_detail"),
+    *page(f"{VERSION}/labels", label_list, "label_list"),
+    *page(f"{VERSION}/context", context_detail, "context_detail"),
+    # An id that no path can hold (`..`, a line break) comes as ?id=.
+    *page(f"{VERSION}/frames", frame_detail, "frame_by_id"),
+    *page(f"{VERSION}/frames/<path:frame_id>", frame_detail, "frame_detail"),
+    *page("jobs/<slug:job_uid>", job_detail, "job_detail"),
+    path("jobs/<slug:job_uid>/cancel/", job_cancel, name="job_cancel"),
+    path("previews/state/", preview_states, name="preview_states"),
+    path("previews/<slug:key>/retry/", preview_retry, name="preview_retry"),
+    path("previews/<path:name>", preview_file, name="preview_file"),
+    path("sources/<int:source_pk>/original", source_original, name="source_original"),
+    path("theme/", theme, name="theme"),
+]
