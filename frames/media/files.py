@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -30,9 +31,9 @@ _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def _error(error: OSError) -> MediaError:
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
+    if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}:
         return MediaError(PreviewReason.NOT_FOUND, "No file is stored at this path.")
-    if isinstance(error, PermissionError):
+    if error.errno in {errno.EACCES, errno.EPERM}:
         return MediaError(PreviewReason.FORBIDDEN, "Framedeck's user may not read this file.")
     return MediaError(
         PreviewReason.UNREACHABLE,

@@ -16,7 +16,8 @@ from urllib.parse import urljoin
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, SSLError, TimeoutError
+from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
+from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 from urllib3.util import Timeout, parse_url
 
 from frames.media.addresses import checked_address
@@ -55,14 +56,16 @@ class WrongRegionError(MediaError):
 
 
 @contextmanager
-def _cut_off_after(seconds: float, cut: Callable[[], object]) -> Iterator[None]:
-    """Call `cut` if the block takes longer.
+def _cut_off_after(seconds: float, cut: Callable[[], object]) -> Iterator[threading.Event]:
+    """Call `cut` if the block takes longer, which the event tells.
 
     A socket's own time-out begins anew with every byte that arrives: a server that sends a byte
     now and then would hold a worker for days.
     """
+    late = threading.Event()
 
     def fire() -> None:
+        late.set()
         # The connection may have ended in this very moment.
         with suppress(OSError, ValueError, RuntimeError):
             cut()
@@ -71,7 +74,7 @@ def _cut_off_after(seconds: float, cut: Callable[[], object]) -> Iterator[None]:
     timer.daemon = True
     timer.start()
     try:
-        yield
+        yield late
     finally:
         timer.cancel()
 
@@ -147,8 +150,10 @@ class HttpFile:
             yield
         except (HTTPError, OSError, ValueError) as error:
             host = parse_url(self.url).host
-            late = time.monotonic() - began >= left_s
-            if late or isinstance(error, TimeoutError | socket.timeout):
+            late = time.monotonic() - began >= left_s or isinstance(error, TimeoutError)
+            # urllib3 counts a refused connection among its time-outs.
+            refused = isinstance(error, NewConnectionError)
+            if late or (isinstance(error, HTTPTimeoutError) and not refused):
                 raise MediaError(
                     PreviewReason.TIMED_OUT, f"{host} answers too slowly.", retryable=True
                 ) from error
@@ -249,8 +254,15 @@ class HttpFile:
         return MediaError(PreviewReason.UNREACHABLE, f"{host} answers {said}.", retryable=transient)
 
     def _read(self, response: BaseHTTPResponse, count: int) -> bytes:
-        with self._timed(), _cut_off_after(self._left_s(), response.shutdown):
-            data = response.read(count)
+        try:
+            with self._timed(), _cut_off_after(self._left_s(), response.shutdown) as late:
+                data = response.read(count)
+                if late.is_set():
+                    # Cut off inside a body, urllib3 may return what came as if it were all.
+                    raise TimeoutError
+        except MediaError:
+            response.close()
+            raise
         self._received += len(data)
         return data
 
@@ -260,17 +272,16 @@ class HttpFile:
         if len(data) != count:
             response.close()
             raise self._broken()
-        # All of it is read, so that the connection can be used again.
-        response.release_conn()
+        # Read to its end, its connection went back to the pool; one with more to come is dropped.
+        response.close()
         return data
 
     def spool(self, response: BaseHTTPResponse, max_bytes: int) -> MediaReader:
         """Write the whole body to a temporary file, for a server that knows no ranges."""
         length = response.headers.get("Content-Length", "")
-        if length.isdecimal():
-            check_size(int(length), max_bytes)
         file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the reader closes it
         try:
+            check_size(int(length) if length.isdecimal() else 0, max_bytes)
             size = 0
             while chunk := self._read(response, _SPOOL_CHUNK_BYTES):
                 size += len(chunk)
@@ -283,7 +294,7 @@ class HttpFile:
             file.close()
             response.close()
             raise
-        response.release_conn()
+        response.close()
         reader = MediaReader(file)
         reader.size = size
         return reader

@@ -106,7 +106,10 @@ def _client(endpoint: str | None, region: str | None, *, signed: bool, google: b
         region_name=region or session.region_name or os.environ.get("AWS_REGION", default_region),
         config=Config(
             signature_version="s3v4" if signed else UNSIGNED,
-            s3={"addressing_style": "path" if endpoint else "virtual"},
+            s3={
+                "addressing_style": "path" if endpoint else "virtual",
+                "us_east_1_regional_endpoint": "regional",
+            },
         ),
         **keys,
     )

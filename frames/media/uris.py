@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
@@ -66,7 +67,8 @@ def _parse_file(rest: str) -> Uri:
     host, slash, path = rest.partition("/")
     if host not in {"", "localhost"} or not slash:
         raise _refuse("A file address must be file:/// followed by an absolute path.")
-    components = tuple(part for part in unquote(path).split("/") if part)
+    # File names are bytes; what is not UTF-8 in them is kept as the system keeps it.
+    components = tuple(part for part in os.fsdecode(unquote_to_bytes(path)).split("/") if part)
     if any(_CONTROL.search(part) for part in components):
         raise _refuse("The address holds control characters.")
     if ".." in components:
@@ -83,8 +85,9 @@ def _parse_http(text: str) -> Uri:
         raise _refuse("The address names no host.")
     if url.auth:
         raise _refuse("Addresses with a user name or password in them are not read.")
+    # As it was written: parse_url has already resolved plain ".." components.
+    _check_components(tuple(re.split(r"[?#]", text)[0].split("/")[3:]), encoded=True)
     components = tuple((url.path or "/").split("/")[1:])
-    _check_components(components, encoded=True)
     host = url.host.rstrip(".")
     port = url.port
     authority = host if port in {None, _DEFAULT_PORTS[url.scheme]} else f"{host}:{port}"
