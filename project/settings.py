@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +75,15 @@ def _secret_key() -> str:
     if given:
         return given
     path = VAR_DIR / "secret_key"
-    VAR_DIR.mkdir(parents=True, exist_ok=True)
-    try:
-        # Exclusive create: of two processes starting at once one writes, the other reads.
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    if path.exists():
         return path.read_text()
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_urlsafe(64))
+    VAR_DIR.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=VAR_DIR) as draft:  # readable by its owner alone
+        draft.write(secrets.token_urlsafe(64))
+        draft.flush()
+        # Whole and once: of two processes that start together both read the first one's.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft.name, path)
     return path.read_text()
 
 

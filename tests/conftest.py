@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -24,22 +25,12 @@ STATE_DIR = tempfile.mkdtemp(prefix="framedeck-test-")
 os.environ["FRAMEDECK_VAR"] = STATE_DIR
 (Path(STATE_DIR) / "static").mkdir()  # WhiteNoise warns where it is missing
 os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
-for _name in (
-    "ALLOWED_HOSTS",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_PROFILE",
-    "AWS_SECRET_ACCESS_KEY",
-    "BEHIND_PROXY",
-    "DEBUG",
-    "HTTPS_ONLY",
-    "MEDIA_ALLOW",
-    "MEDIA_PRIVATE_HOSTS",
-    "REDIS_URL",
-    "S3_ENDPOINT_URL",
-    "S3_PREVIEWS_BUCKET",
-    "SECRET_KEY",
-):
-    os.environ.pop(_name, None)
+SETTINGS_PATH = Path(__file__).resolve().parent.parent / "project" / "settings.py"
+SETTINGS_READ = set(re.findall(r'env\.\w+\(\s*"(\w+)"', SETTINGS_PATH.read_text()))
+for _name in list(os.environ):
+    is_setting = _name.removesuffix("_FILE") in SETTINGS_READ - {"DATABASE_URL", "FRAMEDECK_VAR"}
+    if is_setting or _name.startswith("AWS_"):
+        del os.environ[_name]
 
 SHARED_DATA_DIR = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
