@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
-from typing import IO, Final, cast
+import warnings
+from typing import IO, Final
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from frames.media import MediaError
@@ -19,7 +21,6 @@ FORMATS: Final = (
     "GIF",
     "TIFF",
     "BMP",
-    "MPO",
     "JPEG2000",
     "PPM",
     "AVIF",
@@ -90,39 +91,45 @@ def _unidentified(head: bytes) -> MediaError:
     return MediaError(PreviewReason.NOT_AN_IMAGE, "The file is none of the known picture formats.")
 
 
-def _check_pixels(width: int, height: int, max_pixels: int) -> None:
+def _open(file: IO[bytes], max_pixels: int) -> Image.Image:
+    # Pillow's own check comes while it opens; it must not be stricter than the operator, and its
+    # error begins at twice the number. The exact check follows.
+    Image.MAX_IMAGE_PIXELS = max_pixels
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError as error:
+        file.seek(0)
+        raise _unidentified(file.read(_HEAD_BYTES)) from error
+    except Image.DecompressionBombError as error:
+        raise MediaError(
+            PreviewReason.TOO_LARGE,
+            f"The picture has over {max_pixels / 1e6:g} million pixels, the limit.",
+        ) from error
+    width, height = image.size
     if width * height > max_pixels:
+        image.close()
         raise MediaError(
             PreviewReason.TOO_LARGE,
             f"The picture has {width} x {height} pixels; "
             f"the limit is {max_pixels / 1e6:g} million.",
         )
-
-
-def _open(file: IO[bytes], max_pixels: int) -> Image.Image:
-    # Pillow's own check comes while it opens, so it must not be stricter than the operator.
-    Image.MAX_IMAGE_PIXELS = max_pixels
-    try:
-        return Image.open(file, formats=FORMATS)
-    except UnidentifiedImageError as error:
-        file.seek(0)
-        raise _unidentified(file.read(_HEAD_BYTES)) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise MediaError(
-            PreviewReason.TOO_LARGE, f"The picture has over {max_pixels / 1e6:g} million pixels."
-        ) from error
+    return image
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Stretch a picture of 16-bit, 32-bit or float values from black to white.
 
     From its smallest to its largest value after scaling down: depth and thermal pictures, and
-    cameras of 10, 12 or 14 bits in 16, use a small part of the range and would be black.
+    cameras of 10, 12 or 14 bits in 16, use a small part of the range and would be black. What was
+    not measured (NaN, infinite) is black.
     """
-    low, high = cast("tuple[float, float]", image.getextrema())
+    values = np.asarray(image, np.float64)
+    measured = np.isfinite(values)
+    low = values.min(where=measured, initial=np.inf)
+    high = values.max(where=measured, initial=-np.inf)
     scale = 255 / (high - low) if high > low else 0.0
-    stretched = image.point(lambda value: value * scale + (-low * scale))
-    return stretched.convert("L")
+    stretched = np.subtract(values, low, where=measured, out=np.zeros_like(values)) * scale
+    return Image.fromarray(stretched.astype(np.uint8))
 
 
 def _prepare(image: Image.Image) -> Image.Image:
@@ -163,15 +170,16 @@ def render_picture(file: IO[bytes], *, edge_px: int, max_pixels: int) -> Rendere
         MediaError: TOO_LARGE before a pixel is decoded, NOT_AN_IMAGE, or CODEC.
     """
     try:
-        with _open(file, max_pixels) as image:
-            _check_pixels(*image.size, max_pixels)
+        # What Pillow warns of is in the picture and not in the program.
+        with warnings.catch_warnings(action="ignore"), _open(file, max_pixels) as image:
             width, height = image.size
             target = fit(width, height, edge_px)
             displayable = image.format in _DISPLAYABLE_FORMATS and image.mode in _DISPLAYABLE_MODES
-            transpose = _UPRIGHT.get(image.getexif().get(_ORIENTATION_TAG, 1))
             # To the target itself, not to a multiple: twice as fast (decision 0005).
             image.draft(None, target)
             image.load()
+            # Only now: Pillow turns TIFFs itself as it loads them, and takes the tag away.
+            transpose = _UPRIGHT.get(image.getexif().get(_ORIENTATION_TAG, 1))
             scaled = _prepare(image)
             if scaled.size != target:
                 scaled = scaled.resize(target, Image.Resampling.LANCZOS, reducing_gap=2.0)

@@ -133,14 +133,14 @@ class _Decoder:
         """Return the frame shown nearest to a time, None where the video ends before it."""
         if self._seek_pays(time_s):
             back_s = 0.0
-            while True:
-                self._seek(max(0.0, time_s - back_s))
-                # Containers seek by decoding time: the key frame may be shown after the target.
-                if not self._step() or back_s > time_s:
-                    break
-                if self.at is not None and self.time_s(self.at) <= time_s:
+            self._seek(time_s)
+            # Containers seek by decoding time, and those without an index by guessing: the frame
+            # found may be shown after the target, or there may be none up to the end.
+            while not self._step() or (self.at and self.time_s(self.at) > time_s):
+                if back_s > time_s:
                     break
                 back_s = back_s * 2 or 1.0
+                self._seek(max(0.0, time_s - back_s))
         while self.at is None or self.time_s(self.at) < time_s:
             if self.ended or not self._step():
                 break
@@ -229,7 +229,7 @@ def render_video_frames(
                 frame = decoder.nearest(time_s) if time_s > -decoder.frame_s else None
                 if frame is not None:
                     yield timestamp_ms, _render(frame, edge_px)
-                elif 0 <= time_s < length_s - decoder.frame_s or decoder.broken:
+                elif 0 <= time_s < length_s - decoder.frame_s or (decoder.broken and not length_s):
                     # The container promises a frame here which its data does not hold.
                     yield timestamp_ms, _damaged()
                 else:
