@@ -42,6 +42,8 @@ REDIS_URL = env.str("REDIS_URL", default="")
 LOG_FORMAT: str = env.str("LOG_FORMAT", default="console")
 LOG_LEVEL: str = env.str("LOG_LEVEL", default="INFO")
 
+# boto3 reads the other AWS variables itself, but not this one.
+AWS_REGION = env.str("AWS_REGION", default="")
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
 S3_PREVIEWS_BUCKET = env.str("S3_PREVIEWS_BUCKET", default="")
 GS_ENDPOINT_URL = env.str("GS_ENDPOINT_URL", default="https://storage.googleapis.com")

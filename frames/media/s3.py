@@ -6,7 +6,6 @@ address is connected to, how long it may take and how much it may send.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -103,7 +102,7 @@ def _client(endpoint: str | None, region: str | None, *, signed: bool, google: b
     return session.client(
         "s3",
         endpoint_url=endpoint,
-        region_name=region or session.region_name or os.environ.get("AWS_REGION", default_region),
+        region_name=region or session.region_name or settings.AWS_REGION or default_region,
         config=Config(
             signature_version="s3v4" if signed else UNSIGNED,
             s3={
