@@ -26,7 +26,7 @@ from frames.web.addresses import (
 from frames.web.http import respond
 from frames.web.labels import Label
 from frames.web.overlay import is_frame_label, shapes_on
-from frames.web.pictures import pictures_of, shown_source
+from frames.web.pictures import pictures_of, ratio_of, shown_source
 from frames.web.strip import strip_of
 from frames.web.text import count, dimensions, head_and_tail, moment, plural
 from frames.web.version_detail import (
@@ -76,9 +76,45 @@ class View:
         return f"{max(self.width, self.height) / 64:.1f}"
 
     @property
-    def drawn(self) -> list[Shape]:
-        """The regions that can be drawn; none where the size they are measured in is unknown."""
-        return [shape for shape in self.shapes if shape.is_drawn] if self.width else []
+    def ratio(self) -> str:
+        """The shape of the stage where it is not as high as the window lets it be."""
+        return ratio_of([(self.width, self.height)])
+
+    @property
+    def regions(self) -> list[Shape]:
+        """The regions with a geometry of their own."""
+        return [shape for shape in self.shapes if not shape.in_mask]
+
+    @property
+    def regions_text(self) -> str:
+        """How many regions have a geometry of their own."""
+        return plural(len(self.regions), "region")
+
+    @property
+    def in_masks(self) -> list[Shape]:
+        """The regions that are values of a mask."""
+        return [shape for shape in self.shapes if shape.in_mask]
+
+    @property
+    def in_masks_text(self) -> str:
+        """How many regions are values of a mask."""
+        return plural(len(self.in_masks), "mask value")
+
+    @property
+    def drawn(self) -> list[tuple[Shape, str]]:
+        """The regions that can be drawn and how far down each one's label stands.
+
+        None where the size they are measured in is unknown.
+        """
+        if not self.width:
+            return []
+        # A label above a region at the top edge would be cut off.
+        highest = 1.4 * float(self.text_height)
+        return [
+            (shape, f"{max(shape.anchor[1], highest):.1f}")
+            for shape in self.shapes
+            if shape.is_drawn
+        ]
 
     @property
     def dimensions(self) -> str:
@@ -106,22 +142,25 @@ class SourceEntry:
     url: str
     original_url: str
     is_current: bool
-    masks: list[dict[str, Any]]
 
     @property
-    def moment(self) -> str:
-        """Where in its file it is, empty for a still picture."""
-        return moment(self.source.timestamp) if self.source.timestamp else ""
+    def facts(self) -> str:
+        """Its kind, its size and where in its file it is, as far as they are known."""
+        source = self.source
+        at = f"at {moment(source.timestamp)}" if source.timestamp else ""
+        size = dimensions(source.width or 0, source.height or 0)
+        return " · ".join(fact for fact in (source.content_type, size, at) if fact)
 
-    @property
-    def dimensions(self) -> str:
-        """Width x height in px, empty when unknown."""
-        return dimensions(self.source.width or 0, self.source.height or 0)
 
-    @property
-    def file_name(self) -> str:
-        """The last part of its address."""
-        return self.source.uri.rstrip("/").rpartition("/")[2] or self.source.uri
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A way to another frame of the context; `url` is empty where there is none that way."""
+
+    name: str
+    label: str
+    key: str
+    icon: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,24 +212,17 @@ class FramePage:
         return head_and_tail(self.context_id)[1]
 
     @property
-    def previous_url(self) -> str:
-        """The frame before, empty at the first."""
-        return self._url(self.detail.previous)
-
-    @property
-    def next_url(self) -> str:
-        """The frame behind, empty at the last."""
-        return self._url(self.detail.next)
-
-    @property
-    def first_url(self) -> str:
-        """The context's first frame, empty when it is this one."""
-        return self._url(self.detail.first) if self.detail.previous is not None else ""
-
-    @property
-    def last_url(self) -> str:
-        """The context's last frame, empty when it is this one."""
-        return self._url(self.detail.last) if self.detail.next is not None else ""
+    def steps(self) -> list[Step]:
+        """To the first, the previous, the next and the last frame."""
+        detail = self.detail
+        first = detail.first if detail.previous is not None else None
+        last = detail.last if detail.next is not None else None
+        return [
+            Step("first", "First frame", "Home", "M4 3v10M12 3 7 8l5 5", self._url(first)),
+            Step("previous", "Previous frame", "←", "m10 3-5 5 5 5", self._url(detail.previous)),
+            Step("next", "Next frame", "→", "m6 3 5 5-5 5", self._url(detail.next)),
+            Step("last", "Last frame", "End", "M12 3v10M4 3l5 5-5 5", self._url(last)),
+        ]
 
     @property
     def context_url(self) -> str:
@@ -226,11 +258,6 @@ class FramePage:
         return frame_address(self.version, self.frame_id, chosen)
 
     @property
-    def regions_text(self) -> str:
-        """How many regions the shown source has."""
-        return plural(len(self.view.shapes), "region")
-
-    @property
     def timestamp(self) -> str:
         """The timestamp as the producer gave it."""
         return f"{self.row.frame.timestamp:.15g}"
@@ -260,6 +287,11 @@ class FramePage:
         return json.dumps(frame, indent=2, ensure_ascii=False)
 
     @property
+    def sources_text(self) -> str:
+        """How many sources the frame has."""
+        return plural(len(self.sources), "source")
+
+    @property
     def sources_in_tabs(self) -> list[Choice]:
         """The sources to switch between, none where there is one."""
         if len(self.sources) < 2:
@@ -276,8 +308,8 @@ class FramePage:
             **frame_json(self.row, self.version, url, self.view.tile),
             "position": self.detail.position,
             "count": self.detail.count,
-            "previous": self.previous_url or None,
-            "next": self.next_url or None,
+            "previous": self._url(self.detail.previous) or None,
+            "next": self._url(self.detail.next) or None,
         }
 
     def _url(self, frame_id: str | None) -> str:
@@ -343,7 +375,6 @@ def _entries(
             ),
             original_url=original_address(source.pk),
             is_current=source.pk == current.pk,
-            masks=source.masks or [],
         )
         for source in row.sources
     ]

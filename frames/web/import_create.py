@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
 from django.shortcuts import redirect, render
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from frames.web.http import SignedInRequest
 
 
+SAMPLINGS: Final = {
+    "": "Every frame",
+    "every_frames": "Every n frames",
+    "every_ms": "Every n milliseconds",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ImportPage:
     """The form as it was filled in, what is wrong with it, and what may be named."""
@@ -34,6 +41,11 @@ class ImportPage:
     allowed: list[str]
     max_upload_bytes: int
     problem: str = ""
+
+    @property
+    def samplings(self) -> list[tuple[str, str]]:
+        """The ways to choose frames of a video."""
+        return list(SAMPLINGS.items())
 
     @property
     def max_upload(self) -> str:
@@ -83,7 +95,7 @@ def _page(given: QueryDict, project: Project, dataset: Dataset | None) -> Import
         dataset_name=dataset.name if dataset else given.get("dataset", "").strip(),
         known_names=list(names[:200]),
         uri=given.get("uri", "").strip(),
-        sampling=given.get("sampling", ""),
+        sampling=sampling if (sampling := given.get("sampling", "")) in SAMPLINGS else "",
         every=given.get("every", "").strip(),
         allowed=sorted({*settings.MEDIA_ALLOW, *project.media_allow}),
         max_upload_bytes=settings.UPLOAD_MAX_BYTES,
@@ -92,7 +104,7 @@ def _page(given: QueryDict, project: Project, dataset: Dataset | None) -> Import
 
 def _sampling(sampling: str, every: str) -> dict[str, Any]:
     """Return the reader's options for videos. Raises ImportRefused."""
-    if sampling not in ("every_frames", "every_ms"):
+    if not sampling:
         return {}
     try:
         number = int(every)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from django.conf import settings
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -45,6 +46,17 @@ class JobPage:
         return self.job.uri.rstrip("/").rpartition("/")[2] or self.job.uri
 
     @property
+    def address(self) -> str:
+        """Where it is imported from; not where the server keeps uploads."""
+        is_upload = self.job.uri.startswith(settings.UPLOADS_DIR.as_uri())
+        return f"uploaded: {self.name}" if is_upload else self.job.uri
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether the reader may stop it now."""
+        return self.may_edit and not self.is_finished and not self.job.cancel_requested
+
+    @property
     def read(self) -> int:
         """How far the input is read, in the reader's own unit."""
         return int(self.job.options.get("read", 0))
@@ -52,7 +64,7 @@ class JobPage:
     @property
     def progress(self) -> str:
         """The share read, empty while the input's length is unknown."""
-        if not self.job.total:
+        if self.is_finished or not self.job.total:
             return ""
         return f"{min(99, 100 * self.read // self.job.total)} %"
 
@@ -97,7 +109,7 @@ class JobPage:
             "id": job.uid,
             "kind": job.kind,
             "state": job.state,
-            "uri": job.uri,
+            "uri": self.address,
             "dataset": {"id": job.dataset.uid, "name": job.dataset.name},
             "version": job.version and {"id": job.version.uid, "name": job.version.name},
             "read": self.read,

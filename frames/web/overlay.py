@@ -38,7 +38,8 @@ class Shape:
     """One region.
 
     One of `path` (SVG path data), `ellipse` and `points` is set where it can be drawn; `anchor`
-    is where its label is written. `words` say its geometry: "box 12,40-96,210".
+    is where its label is written. `in_mask` says that it is a value of a mask. `words` say its
+    geometry: "box 12,40-96,210".
     """
 
     number: int
@@ -50,7 +51,8 @@ class Shape:
     path: str = ""
     ellipse: Ellipse | None = None
     points: tuple[tuple[str, str], ...] = ()
-    anchor: tuple[str, str] = ("0", "0")
+    anchor: tuple[float, float] = (0, 0)
+    in_mask: bool = False
 
     @property
     def name(self) -> str:
@@ -61,6 +63,11 @@ class Shape:
     def style(self) -> str:
         """CSS classes of the first label's look."""
         return self.labels[0].style if self.labels else "hue-none dash-0"
+
+    @property
+    def anchor_x(self) -> str:
+        """Where the label begins; inside the picture."""
+        return _px(max(0, self.anchor[0]))
 
     @property
     def is_drawn(self) -> bool:
@@ -97,7 +104,8 @@ def shape_of(roi: dict[str, Any], number: int) -> Shape:
     meta = roi.get("meta") or {}
     poly = roi.get("poly") or []
     kind = meta.get("_type")
-    path, ellipse, anchor = "", None, ("0", "0")
+    path, ellipse = "", None
+    anchor: tuple[float, float] = (0, 0)
     points: tuple[tuple[str, str], ...] = ()
     if not poly:
         mask = roi.get("mask") or {}
@@ -109,14 +117,14 @@ def shape_of(roi: dict[str, Any], number: int) -> Shape:
         cx, cy, rx, ry = (_px(value) for value in poly[:4])
         ellipse = Ellipse(cx, cy, rx, ry, _px(degrees(poly[4])))
         words = f"ellipse at {cx},{cy}, radii {rx},{ry}, turned {ellipse.angle}°"
-        anchor = (_px(poly[0] - poly[2]), _px(poly[1] - poly[3]))
+        anchor = (poly[0] - poly[2], poly[1] - poly[3])
     elif kind == "elp":
         words = "ellipse without its five numbers, not drawn"
     else:
         rings = _rings(poly)
         xs = [x for ring in rings for x, _ in ring]
         ys = [y for ring in rings for _, y in ring]
-        anchor = (_px(min(xs)), _px(min(ys)))
+        anchor = (min(xs), min(ys))
         corners = f"{_px(min(xs))},{_px(min(ys))}-{_px(max(xs))},{_px(max(ys))}"
         if kind == "k2d" or max(map(len, rings)) < 2:
             points = tuple((_px(x), _px(y)) for ring in rings for x, y in ring)
@@ -140,6 +148,7 @@ def shape_of(roi: dict[str, Any], number: int) -> Shape:
         ellipse=ellipse,
         points=points,
         anchor=anchor,
+        in_mask=not poly,
     )
 
 

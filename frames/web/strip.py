@@ -24,12 +24,14 @@ GAP_FACTOR: Final = 2.5
 
 @dataclass(frozen=True, slots=True)
 class StripMark:
-    """One frame on the strip; `x` runs from 0 to WIDTH."""
+    """One frame on the strip; `x` runs from 0 to WIDTH, `is_stop` is the one that Tab reaches."""
 
     x: str
+    hit_x: str
     moment: str
     url: str
     is_current: bool
+    is_stop: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,9 @@ class Strip:
     """A context's frames along its time, thinned where they are many."""
 
     marks: list[StripMark]
+    hit_width: str
     first: str
     last: str
-
-    @property
-    def mark_width(self) -> str:
-        """How wide a mark is to point at."""
-        return f"{WIDTH / len(self.marks):.1f}"
 
 
 def strip_of(
@@ -57,16 +55,21 @@ def strip_of(
     if len(marks) < 2:
         return None
     lit = _at_or_before(marks, current)
+    # As wide as they can be pointed at without covering one another.
+    hit_width = WIDTH / len(marks)
     return Strip(
         marks=[
             StripMark(
                 x=f"{x:.1f}",
+                hit_x=f"{x - hit_width / 2:.1f}",
                 moment=moment(mark.timestamp),
                 url=frame_address(version, mark.frame_id, found_by),
                 is_current=number == lit,
+                is_stop=number == max(0, lit),
             )
             for number, (mark, x) in enumerate(zip(marks, _places(marks), strict=True))
         ],
+        hit_width=f"{hit_width:.1f}",
         first=moment(marks[0].timestamp),
         last=moment(marks[-1].timestamp),
     )
