@@ -67,6 +67,7 @@ def configure_logging(log_format: str, level: str) -> None:
                 "django.server": {"level": "ERROR"},
                 # It writes one a task too; of Celery itself only what goes wrong is news.
                 "celery": {"level": "WARNING"},
+                "celery.apps.worker": {"level": level},  # that a worker is ready
             },
         }
     )

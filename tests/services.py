@@ -190,7 +190,11 @@ class Worker:
                 stderr=output,
                 preexec_fn=die_with_parent,
             )
-        wait_until(lambda: self.output().count(" ready.") > before, f"worker, see {self.log}")
+        try:
+            wait_until(lambda: self.output().count(" ready.") > before, "the worker")
+        except TimeoutError as error:
+            self.kill()
+            raise TimeoutError(f"{error}:\n{self.output()}") from None
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -64,19 +64,27 @@ def s3(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 def broker(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     """The queue, of this process too: a folder, then Redis; the environment of a worker for it."""
     if request.param == "files":
+        _purge_queue()
         yield {}
         return
     url: str = request.getfixturevalue("redis_url")
     before = {name: app.conf[name] for name in ("broker_url", "broker_transport_options")}
     _configure_queue(broker_url=url, broker_transport_options={})
+    _purge_queue()
     yield {"REDIS_URL": url}
     _configure_queue(**before)
+
+
+def _purge_queue() -> None:
+    """Forget what an earlier test has left."""
+    with app.connection_for_write() as connection, connection.channel() as channel:
+        for queue in app.amqp.queues.values():
+            queue(channel).purge()
 
 
 def _configure_queue(**options: Any) -> None:
     """Have this process's Celery connect anew, to another broker."""
     app.conf.update(options)
-    app.pool.force_close_all()  # type: ignore[attr-defined]  # the stubs mistake it for another
     app._pool = None  # type: ignore[attr-defined]
     app.amqp._producer_pool = None  # type: ignore[attr-defined]
 
