@@ -34,6 +34,8 @@ class Command(BaseCommand):
     """Start the web server and the worker, and stop whatever was started when told to."""
 
     help = "Migrate, then serve the site with a worker beside it, until Ctrl-C."
+    # They would load every page into this process too, before the first one comes.
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take what `make run` passes."""
@@ -60,10 +62,12 @@ class Command(BaseCommand):
             ensure_people()
         try:
             self._start("web", "gunicorn", "-c", "python:project.gunicorn", "project.wsgi")
+            self._wait_until_answering()
+            if self.stopping:
+                return
+            self._greet()
             if not options["no_worker"]:
                 self._start_worker()
-            self._wait_until_answering()
-            self._greet()
             if _demo_wanted().exists():
                 self._start("demo", "django", "make_demo")
             self._supervise(with_worker=not options["no_worker"])
