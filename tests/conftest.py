@@ -86,6 +86,8 @@ def run_queue() -> Callable[[], list[str]]:
     """
     from project.celery import app
 
+    app.loader.import_default_modules()
+
     def run() -> list[str]:
         names = []
         with app.connection_for_read() as connection, connection.channel() as channel:
