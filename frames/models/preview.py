@@ -105,4 +105,5 @@ class Preview(models.Model):
     @property
     def name(self) -> str:
         """The file's name in the previews storage."""
-        return f"{self.key[:2]}/{self.key[2:4]}/{self.key}.jpg"
+        # 256 folders: making a folder costs more than writing the preview.
+        return f"{self.key[:2]}/{self.key}.jpg"

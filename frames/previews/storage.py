@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
+import shutil
 import time
+import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from frames.models import Preview
 
 _SALT: Final = "frames.previews.storage"
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 # What Preview.name gives.
-_NAME: Final = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{40}\.jpg")
+_NAME: Final = re.compile(r"[0-9a-f]{2}/[0-9a-f]{40}\.jpg")
 
 
 def _expiry(now_s: float) -> int:
@@ -70,28 +72,24 @@ class PreviewFolderStorage(Storage):
     def _open(self, name: str, mode: str = "rb") -> File[bytes]:
         return File(Path(self.path(name)).open(mode))
 
-    def _save(self, name: str, content: File[Any]) -> str:
-        path = self.path(name)
-        folder = os.path.dirname(path)
+    def save(self, name: str | None, content: IO[Any], max_length: int | None = None) -> str:
+        """Keep a preview in place of what was there."""
+        path = self.path(name or "")
+        temporary = f"{path}.{uuid.uuid4().hex}"
         try:
-            descriptor, temporary = tempfile.mkstemp(dir=folder)
+            descriptor = os.open(temporary, _CREATE, 0o600)
         except FileNotFoundError:
-            os.makedirs(folder, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=folder)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            descriptor = os.open(temporary, _CREATE, 0o600)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                for chunk in content.chunks():
-                    file.write(chunk)
+            with open(descriptor, "wb") as file:
+                shutil.copyfileobj(content, file)
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
             raise
-        return name
-
-    def get_available_name(self, name: str, max_length: int | None = None) -> str:
-        """Return the name itself: a preview that is made again replaces the one before."""
-        return name
+        return str(name)
 
     def delete(self, name: str) -> None:
         """Remove a preview, if it is there."""
