@@ -9,6 +9,7 @@ from django.db import transaction
 
 from frames.actions.datasets import create_dataset
 from frames.actions.frames import Stager
+from frames.actions.prepare import PreparedBatch
 from frames.formats.base import FrameData, SourceData
 from frames.models import Project, Version
 
@@ -30,8 +31,12 @@ def make_version(project: Project | None = None, frames: Sequence[FrameData] = (
 def add_frames(version: Version, frames: Sequence[FrameData]) -> Version:
     """Give a draft the frames, as an import does, and return it fresh."""
     stager = Stager(version)
+    batch = PreparedBatch()
+    for index, frame in enumerate(frames):
+        batch.add(index, frame)
+    batch.terms.close()
     with transaction.atomic():
-        stager.stage(list(enumerate(frames)))
+        stager.stage(batch)
     with transaction.atomic():
         stager.commit()
     return Version.objects.select_related("dataset__project").get(pk=version.pk)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
+import numpy as np
 from django.db.models import F
 from django.utils import timezone
 from pyroaring import BitMap
 
+from frames.actions.prepare import FRAME_COLUMNS, SOURCE_COLUMNS
 from frames.formats.base import Problem
-from frames.formats.singleframe import derived_id
+from frames.formats.singleframe import repeated_id
 from frames.index import membership, store
 from frames.index.reader import DatasetIndex
 from frames.index.writer import IndexWriter
@@ -25,35 +24,13 @@ from frames.models.frame import frame_pk, ordinal_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from frames.formats.base import FrameData, SourceData
+    from frames.actions.prepare import PreparedBatch, PreparedFrame
 
 _FRAME_COLUMNS: Final = (
-    "id",
-    "dataset_id",
-    "frame_id",
-    "saved_in_version_id",
-    "saved_ms",
-    "digest",
-    "context_id",
-    "timestamp",
-    "meta",
-    "rois",
-    "extra",
+    *("id", "dataset_id", "frame_id", "saved_in_version_id", "saved_ms", "digest"),
+    *FRAME_COLUMNS,
 )
-_SOURCE_COLUMNS: Final = (
-    "frame_id",
-    "position",
-    "source_id",
-    "uri",
-    "content_type",
-    "width",
-    "height",
-    "timestamp",
-    "masks",
-    "preview",
-    "meta",
-    "extra",
-)
+_SOURCE_COLUMNS: Final = ("frame_id", "position", *SOURCE_COLUMNS)
 
 
 class VersionNotWritable(Exception):
@@ -108,10 +85,10 @@ class Stager:
         self._writer = IndexWriter(version.dataset)
         self._generation = -1
 
-    def stage(self, items: Sequence[tuple[int, FrameData]]) -> StageResult:
+    def stage(self, batch: PreparedBatch) -> StageResult:
         """Write the revisions of a batch that differ from what the version holds.
 
-        Queries: 2 for each 500 frames, and those of the index. Raises VersionNotWritable.
+        Queries: 1 for each 500 frames, and those of the index. Raises VersionNotWritable.
         """
         version = lock_draft(self.version.pk)
         dataset = version.dataset
@@ -120,47 +97,38 @@ class Stager:
             self._writer.forget()
         result = StageResult()
         lookup = _Lookup(dataset, membership.members(version.pk), self.staged)
-        lookup.load([frame.frame_id or derived_id(frame, 0) for _, frame in items])
+        lookup.load([frame.frame_id for frame in batch.frames])
         first = ordinal = dataset.next_ordinal
         now_ms = time.time_ns() // 1_000_000
         frame_rows: list[tuple[Any, ...]] = []
         source_rows: list[tuple[Any, ...]] = []
-        for index, frame in items:
-            frame_id = self._frame_id(frame, lookup)
+        ordinals = np.full(len(batch.frames), -1, dtype=np.int64)
+        for place, frame in enumerate(batch.frames):
+            frame_id = self._free_id(frame, lookup)
             if frame_id is None:
-                result.problems.append(
-                    (index, Problem("id", f"{frame.frame_id!r} appears earlier in this input"))
-                )
+                problem = Problem("id", f"{frame.frame_id!r} appears earlier in this input")
+                result.problems.append((frame.index, problem))
                 continue
-            row, sources = _row(frame), [_source_row(source) for source in frame.sources]
-            digest = _digest(frame_id, row, sources)
             held = lookup.held.get(frame_id)
             if held is not None:
                 self.seen.add(held.ordinal)
-                if held.digest == digest:
+                if held.digest == frame.digest:
                     result.unchanged += 1
                     continue
                 self.replaced.add(held.ordinal)
             pk = frame_pk(dataset.pk, ordinal)
             frame_rows.append(
-                (pk, dataset.pk, frame_id, version.pk, now_ms, digest, *row),
+                (pk, dataset.pk, frame_id, version.pk, now_ms, frame.digest, *frame.row)
             )
-            source_rows += [(pk, position, *source) for position, source in enumerate(sources)]
-            self._writer.add(
-                ordinal,
-                context_id=frame.context_id,
-                timestamp=frame.timestamp,
-                meta=frame.meta,
-                sources=frame.sources,
-                rois=frame.rois,
-            )
-            lookup.held[frame_id] = Held(ordinal, digest)
+            source_rows += [(pk, number, *row) for number, row in enumerate(frame.sources)]
+            lookup.held[frame_id] = Held(ordinal, frame.digest)
             self.staged.add(ordinal)
             self.seen.add(ordinal)
+            ordinals[place] = ordinal
             ordinal += 1
         store.insert(Frame, _FRAME_COLUMNS, frame_rows)
         store.insert(Source, _SOURCE_COLUMNS, source_rows)
-        self._writer.flush()
+        self._writer.write(batch.terms, ordinals)
         result.changed = ordinal - first
         if result.changed:
             self._generation = new_generation()
@@ -184,20 +152,19 @@ class Stager:
         """Drop what a failed transaction left in memory."""
         self._writer.forget()
 
-    def _frame_id(self, frame: FrameData, lookup: _Lookup) -> str | None:
-        """Return the frame's id, derived where the input gave none; None for a second one."""
-        if frame.frame_id:
-            held = lookup.held.get(frame.frame_id)
-            return None if held is not None and held.ordinal in self.seen else frame.frame_id
-        occurrence = 0
+    def _free_id(self, frame: PreparedFrame, lookup: _Lookup) -> str | None:
+        """Return the id to write a frame under; None if the input has given it before."""
+        frame_id, occurrence = frame.frame_id, 0
         while True:
-            # Two frames that show the same at the same moment are told apart by their order.
-            frame_id = derived_id(frame, occurrence)
-            lookup.load([frame_id])
             held = lookup.held.get(frame_id)
             if held is None or held.ordinal not in self.seen:
                 return frame_id
+            if not frame.is_derived:
+                return None
+            # Two frames that show the same at the same moment are told apart by their order.
             occurrence += 1
+            frame_id = repeated_id(frame.frame_id, occurrence)
+            lookup.load([frame_id])
 
     def _add_replaced_since(self, dataset: Dataset, held: BitMap) -> None:
         """Find the frames that another writer gave the version while this one was staging."""
@@ -265,51 +232,3 @@ class _Lookup:
                     ordinal in self._members and frame_id not in self.held
                 ):
                     self.held[frame_id] = Held(ordinal, bytes(digest))
-
-
-def _row(frame: FrameData) -> tuple[Any, ...]:
-    return (
-        frame.context_id,
-        frame.timestamp,
-        _json(frame.meta),
-        _json(frame.rois),
-        _json(frame.extra),
-    )
-
-
-def _source_row(source: SourceData) -> tuple[Any, ...]:
-    return (
-        source.source_id,
-        source.uri,
-        source.content_type,
-        source.width,
-        source.height,
-        source.timestamp,
-        _json_or_null(source.masks),
-        _json_or_null(source.preview),
-        _json_or_null(source.meta),
-        _json(source.extra),
-    )
-
-
-def _digest(frame_id: str, row: tuple[Any, ...], sources: list[tuple[Any, ...]]) -> bytes:
-    """Return 16 bytes that are equal exactly where the content of two frames is.
-
-    JSON is stored with its keys sorted, so equal values are equal texts.
-    """
-    return hashlib.blake2b(repr((frame_id, row, sources)).encode(), digest_size=16).digest()
-
-
-def _json(value: Any) -> str:
-    """Return JSON text with sorted keys: the same for equal values, and on every database."""
-    if value == {}:
-        return "{}"
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-    except TypeError:
-        # orjson refuses integers over 64 bits, which JSON and both databases allow.
-        return json.dumps(value, sort_keys=True)
-
-
-def _json_or_null(value: Any) -> str | None:
-    return None if value is None else _json(value)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,10 +22,12 @@ from django.db.models import Q
 from django.utils import timezone
 
 from frames.actions import archives, audit
+from frames.actions.ahead import ahead
 from frames.actions.datasets import Refused, clean_name, create_dataset, draft_for_writing
 from frames.actions.frames import Stager, VersionNotWritable
+from frames.actions.prepare import PreparedBatch
 from frames.actions.queue import enqueue
-from frames.formats.base import FormatError
+from frames.formats.base import FormatError, Header
 from frames.formats.registry import open_reader
 from frames.index.bitmaps import BitMap, dump, load
 from frames.media.errors import MediaError
@@ -35,7 +40,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
     from django.core.files.uploadedfile import UploadedFile
 
-    from frames.formats.base import FrameData, FrameReader, Problem
+    from frames.formats.base import Problem
+    from frames.media import MediaPolicy
 
 log = structlog.get_logger()
 
@@ -43,6 +49,12 @@ log = structlog.get_logger()
 STALE_AFTER: Final = timedelta(minutes=10)
 REQUEUE_AFTER: Final = timedelta(minutes=2)
 PLAN_CHUNK_FRAMES: Final = 5_000
+# Frames of ten thousand polygons each fill a batch long before their number does.
+BATCH_MAX_BYTES: Final = 32 * 1024 * 1024
+_PROGRESS_FIELDS: Final = (
+    *("position", "total", "imported", "unchanged", "failed"),
+    *("staged", "replaced", "seen", "heartbeat_at", "options"),
+)
 
 
 class ImportRefused(Refused):
@@ -144,11 +156,7 @@ def run(job_uid: str, *, progress: Callable[[Job], None] | None = None) -> None:
             _run(job, progress)
     except _Stop as stop:
         _finish(job, stop.state, stop.message)
-    except (FormatError, Refused) as error:
-        _finish(job, Job.State.FAILED, f"{error} Nothing was imported.")
-    except MediaError as error:
-        _finish(job, Job.State.FAILED, f"{error.detail} Nothing was imported.")
-    except VersionNotWritable as error:
+    except (FormatError, Refused, VersionNotWritable) as error:
         _finish(job, Job.State.FAILED, f"{error} Nothing was imported.")
     except Exception:
         log.exception("import failed", job=job.uid, uri=job.uri, position=job.position)
@@ -251,78 +259,95 @@ def _claim(job_uid: str) -> Job | None:
     return Job.objects.select_related("project", "dataset", "version__dataset").get(uid=job_uid)
 
 
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """A batch of the input, prepared, and how far the reading is with it."""
+
+    batch: PreparedBatch
+    problems: list[tuple[int, Problem]]
+    end: int
+    position: int
+    total: int | None
+    header: Header
+
+
+def _chunks(uri: str, policy: MediaPolicy, options: dict[str, Any], start: int) -> Iterator[_Chunk]:
+    """Yield the input from item `start` on, the last chunk with the complete header.
+
+    Runs ahead of the writing, in another process, on the machine's second core. Raises FormatError.
+    """
+    try:
+        reader = open_reader(uri, policy, options)
+        batch, problems, end = PreparedBatch(), list[tuple[int, "Problem"]](), start
+        for item in reader:
+            if item.index < start:
+                continue
+            end = item.index + 1
+            if item.frame is not None:
+                batch.add(item.index, item.frame)
+            elif item.problem is not None:
+                problems.append((item.index, item.problem))
+            is_full = len(batch.frames) + len(problems) >= settings.IMPORT_BATCH_FRAMES
+            if is_full or batch.size_bytes > BATCH_MAX_BYTES:
+                batch.terms.close()
+                yield _Chunk(batch, problems, end, reader.position, reader.total, reader.header)
+                batch, problems = PreparedBatch(), []
+        batch.terms.close()
+        yield _Chunk(batch, problems, end, reader.position, reader.total, reader.header)
+    except MediaError as error:
+        raise FormatError(error.detail) from error
+
+
 def _run(job: Job, progress: Callable[[Job], None] | None) -> None:
+    if job.version is None:
+        raise Refused("The version that this import was for has been deleted.")
     uri = job.uri
     if archives.is_archive(uri):
         uri = archives.unpack(uri)
         log.info("archive unpacked", job=job.uid, uri=uri)
-    reader = open_reader(uri, policy_for(job.project), job.options)
-    if job.version is None:
-        raise Refused("The version that this import was for has been deleted.")
+    policy = policy_for(job.project)
     stager = Stager(
         job.version,
         staged=_bitmap(job.staged),
         replaced=_bitmap(job.replaced),
         seen=_bitmap(job.seen),
     )
-    batch: list[tuple[int, FrameData]] = []
-    problems: list[tuple[int, Problem]] = []
-    done = job.position
-    for item in reader:
-        if item.index < job.position:
-            continue
-        done = item.index + 1
-        if item.frame is not None:
-            batch.append((item.index, item.frame))
-        elif item.problem is not None:
-            problems.append((item.index, item.problem))
-        if len(batch) + len(problems) >= settings.IMPORT_BATCH_FRAMES:
-            _stage(job, stager, batch, problems, done, reader)
-            batch, problems = [], []
-            if progress is not None:
-                progress(job)
-    _stage(job, stager, batch, problems, done, reader)
-    _commit(job, stager, reader)
+    header = Header()
+    for chunk in ahead(partial(_chunks, uri, policy, job.options, job.position)):
+        _stage(job, stager, chunk)
+        header = chunk.header
+        if progress is not None:
+            progress(job)
+    _commit(job, stager, header)
     if progress is not None:
         progress(job)
 
 
-def _stage(
-    job: Job,
-    stager: Stager,
-    batch: list[tuple[int, FrameData]],
-    problems: list[tuple[int, Problem]],
-    done: int,
-    reader: FrameReader,
-) -> None:
+def _stage(job: Job, stager: Stager, chunk: _Chunk) -> None:
     """Write one batch and how far the job is, in one transaction."""
     try:
         with transaction.atomic():
-            result = stager.stage(batch)
-            found = sorted([*problems, *result.problems], key=lambda pair: pair[0])
+            result = stager.stage(chunk.batch)
+            problems = sorted([*chunk.problems, *result.problems], key=itemgetter(0))
             room = max(0, JobError.MAX_KEPT - job.failed)
             JobError.objects.bulk_create(
-                [
-                    JobError(
-                        job=job,
-                        index=index,
-                        path=problem.path[:500],
-                        reason=problem.reason[:1000],
-                    )
-                    for index, problem in found[:room]
-                ]
+                JobError(
+                    job=job, index=index, path=problem.path[:500], reason=problem.reason[:1000]
+                )
+                for index, problem in problems[:room]
             )
-            job.position = done
-            job.total = reader.total
+            job.position = chunk.end
+            job.total = chunk.total
             job.imported += result.changed
             job.unchanged += result.unchanged
-            job.failed += len(found)
+            job.failed += len(problems)
             job.staged = dump(stager.staged)
             job.replaced = dump(stager.replaced)
             job.seen = dump(stager.seen)
             job.heartbeat_at = timezone.now()
-            job.options["read"] = reader.position
-            job.save()
+            job.options["read"] = chunk.position
+            # Not cancel_requested, which a person may be setting in this moment.
+            job.save(update_fields=_PROGRESS_FIELDS)
             job.refresh_from_db(fields=["cancel_requested"])
     except Exception:
         stager.forget()
@@ -336,11 +361,11 @@ def _stage(
         )
 
 
-def _commit(job: Job, stager: Stager, reader: FrameReader) -> None:
+def _commit(job: Job, stager: Stager, header: Header) -> None:
     """Give the version what is staged and end the job, in one transaction."""
     with transaction.atomic():
         version = stager.commit()
-        _apply_header(job, version, reader)
+        _apply_header(job, version, header)
         audit.record(
             "import",
             version,
@@ -356,9 +381,9 @@ def _commit(job: Job, stager: Stager, reader: FrameReader) -> None:
         _finish(job, Job.State.DONE, "")
 
 
-def _apply_header(job: Job, version: Version, reader: FrameReader) -> None:
+def _apply_header(job: Job, version: Version, header: Header) -> None:
     """Take over what the input says of a dataset and version that this import has made."""
-    about, named = reader.header.dataset, reader.header.version
+    about, named = header.dataset, header.version
     dataset = version.dataset
     metadata = named.get("metadata")
     if isinstance(metadata, dict) and metadata:

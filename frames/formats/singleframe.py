@@ -121,16 +121,20 @@ def check_json(value: Any) -> None:
         raise FrameError(invalid.place.removeprefix("."), invalid.reason) from None
 
 
-def derived_id(frame: FrameData, occurrence: int) -> str:
-    """Return the id of a frame that has none: 32 hexadecimal digits, the same every time.
-
-    Two frames that show the same thing at the same time are told apart by `occurrence`, the
-    number of equal ones before this one in the input.
-    """
-    parts: list[object] = [frame.context_id, frame.timestamp, occurrence]
+def derived_id(frame: FrameData) -> str:
+    """Return the id of a frame that has none: 32 hexadecimal digits, the same every time."""
+    parts: list[object] = [frame.context_id, frame.timestamp]
     for source in frame.sources:
         parts += (source.source_id, source.uri, source.timestamp)
     return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+
+def repeated_id(derived: str, occurrence: int) -> str:
+    """Return the id of a further frame that shows the same thing at the same time.
+
+    `occurrence` is the number of equal ones before it in the input, 1 at least.
+    """
+    return blake2b(f"{derived} {occurrence}".encode(), digest_size=16).hexdigest()
 
 
 def _frame(value: Any, base_uri: str) -> FrameData:

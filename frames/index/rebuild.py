@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from django.db import transaction
 
 from frames.index import store
+from frames.index.gather import TermBatch
 from frames.index.writer import IndexWriter
 from frames.models import Dataset, Frame, Key, Posting, RegionOffsets, Term
 from frames.models.dataset import new_generation
-from frames.models.frame import frame_pk, ordinal_of
+from frames.models.frame import frame_pk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,16 +44,17 @@ def reindex(dataset_pk: int, *, progress: Callable[[int, int], None] | None = No
             )
             if not batch:
                 break
+            terms = TermBatch()
             for frame in batch:
-                writer.add(
-                    ordinal_of(frame.pk),
+                terms.add(
                     context_id=frame.context_id,
                     timestamp=frame.timestamp,
                     meta=frame.meta,
                     sources=frame.sources.all(),
                     rois=frame.rois,
                 )
-            writer.flush()
+            terms.close()
+            writer.write(terms, np.array([frame.ordinal for frame in batch], dtype=np.int64))
             after = batch[-1].pk
             done += len(batch)
             if progress is not None:

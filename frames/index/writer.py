@@ -1,16 +1,15 @@
-"""Writing postings: terms of many frames gathered, then added to the rows of their segments."""
+"""Writing postings: gathered terms are added to the rows of their segments."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from frames.index import store
 from frames.index.bitmaps import SEGMENT_BITS, dump, from_array, load, to_array
-from frames.index.numbers import buckets
 from frames.index.terms import (
     HASH_BUCKET,
     NUMBER,
@@ -18,174 +17,123 @@ from frames.index.terms import (
     TEXTS_PER_KEY_MAX,
     UNBOUNDED_KEYS,
     Token,
-    emit_frame,
-    emit_region,
     hash_bucket,
     is_region_key,
-    number_text,
 )
 from frames.models import Dataset, Key, Posting, RegionOffsets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from frames.index.numbers import Float64Array
-    from frames.index.terms import SourceLike
+    from frames.index.gather import PlainToken, TermBatch
 
 # The exact numbers of a bucket: the frame's ordinal, or the region's number in its segment, and
 # what it has. An entry each, since one frame can have two numbers in one bucket.
 ENTRY: Final = np.dtype([("row", "<u4"), ("value", "<f8")])
 NumberEntries: TypeAlias = npt.NDArray[np.void]
-PlainToken: TypeAlias = tuple[str, int, str]
 
 _TERM_CACHE_MAX: Final = 500_000
-
-
-class _SegmentBatch:
-    """What a batch adds to one segment: a `Sink` for its frames and one for its regions."""
-
-    def __init__(self) -> None:
-        self.rows: defaultdict[PlainToken, list[int]] = defaultdict(list)
-        self.values: dict[PlainToken, Float64Array] = {}
-        self.row = 0
-        self.region_counts: dict[int, int] = {}
-        self.regions = 0
-        self._numbers: defaultdict[str, tuple[list[int], list[float]]] = defaultdict(
-            lambda: ([], [])
-        )
-
-    def token(self, key: str, kind: int, value: str) -> None:
-        """Note that the present frame or region has the term."""
-        self.rows[key, kind, value].append(self.row)
-
-    def number(self, key: str, value: float) -> None:
-        """Note that the present frame or region has the number."""
-        rows, values = self._numbers[key]
-        rows.append(self.row)
-        values.append(value)
-
-    def sort_numbers(self) -> None:
-        """Put the numbers into their buckets, all of a key at once: 0.1 us each, not 1 us."""
-        for key, (rows, values) in self._numbers.items():
-            exact = np.array(values, dtype=np.float64)
-            found = buckets(exact)
-            order = np.argsort(found, kind="stable")
-            representatives, starts = np.unique(found[order], return_index=True)
-            members = np.array(rows, dtype=np.int64)[order]
-            ends = [*starts[1:].tolist(), len(order)]
-            for number, start, end in zip(
-                representatives.tolist(), starts.tolist(), ends, strict=True
-            ):
-                token = (key, NUMBER, number_text(number))
-                self.rows[token] = members[start:end].tolist()
-                self.values[token] = exact[order[start:end]]
-        self._numbers.clear()
 
 
 class IndexWriter:
     """Adds frames of one dataset to its postings.
 
-    `add` gathers, `flush` writes; the caller holds the dataset's row lock from the first `add`
-    to the commit that follows `flush`. One writer serves many batches: it remembers term keys.
+    The caller holds the dataset's row lock. One writer serves many batches: it remembers terms.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset_pk: int = dataset.pk
-        self._segments: dict[int, _SegmentBatch] = {}
         self._keys: dict[str, Key] = {}
         self._term_ids: dict[PlainToken, int] = {}
 
-    def add(
-        self,
-        ordinal: int,
-        *,
-        context_id: str,
-        timestamp: float,
-        meta: dict[str, Any],
-        sources: Iterable[SourceLike],
-        rois: list[dict[str, Any]],
-    ) -> None:
-        """Gather the terms of one frame revision; ordinals must come in ascending order."""
-        segment = ordinal >> SEGMENT_BITS
-        batch = self._segments.get(segment)
-        if batch is None:
-            batch = self._segments[segment] = _SegmentBatch()
-        row = batch.row = ordinal & store.SEGMENT_MASK
-        emit_frame(
-            batch, context_id=context_id, timestamp=timestamp, meta=meta, sources=sources, rois=rois
-        )
-        batch.region_counts[row] = len(rois)
-        for roi in rois:
-            batch.row = batch.regions
-            emit_region(batch, roi)
-            batch.regions += 1
-
     def forget(self) -> None:
-        """Drop what was gathered and remembered, as after a transaction that failed."""
-        self._segments.clear()
+        """Drop what is remembered, as after a transaction that failed."""
         self._keys.clear()
         self._term_ids.clear()
 
-    def flush(self) -> None:
-        """Write what was gathered. Queries: a few for each 500 terms touched."""
-        for segment, batch in sorted(self._segments.items()):
-            self._flush_segment(segment, batch)
-        self._segments.clear()
+    def write(self, batch: TermBatch, ordinals: npt.NDArray[np.int64]) -> None:
+        """Add a closed batch to the postings; `ordinals` is where each of its frames is.
 
-    def _flush_segment(self, segment: int, batch: _SegmentBatch) -> None:
-        batch.sort_numbers()
-        first_region = self._append_offsets(segment, batch)
+        (n,) int64, ascending but for those that are -1, which are left out. Ordinals must be
+        greater than all written before. Queries: a few for each 500 terms touched.
+        """
+        if not (ordinals >= 0).any():
+            return
         term_of = self._resolve(batch)
-        members: defaultdict[int, list[int]] = defaultdict(list)
-        token_of: dict[int, PlainToken] = {}
-        for token, rows in batch.rows.items():
-            # Several texts of an overflowed key share the posting of their hash bucket.
+        segments = ordinals >> SEGMENT_BITS
+        for segment in np.unique(segments[ordinals >= 0]).tolist():
+            here = np.where(segments == segment, ordinals, -1)
+            self._write_segment(segment, batch, here, term_of)
+
+    def _write_segment(
+        self,
+        segment: int,
+        batch: TermBatch,
+        ordinals: npt.NDArray[np.int64],
+        term_of: dict[PlainToken, int],
+    ) -> None:
+        counts = np.frombuffer(batch.region_counts, dtype=np.int64)
+        inside = ordinals >= 0
+        first_region = self._append_offsets(segment, ordinals[inside], counts[inside])
+        # Where each region of the batch stands in the segment's numbering, or -1.
+        kept = np.repeat(inside, counts)
+        regions = np.where(kept, first_region - 1 + np.cumsum(kept), -1)
+        is_whole = bool(inside.all())
+        members: dict[int, npt.NDArray[np.int64]] = {}
+        numbers: dict[int, tuple[float, NumberEntries]] = {}
+        for token, positions in batch.positions.items():
+            of_regions = is_region_key(token[0])
+            found = (regions if of_regions else ordinals)[np.frombuffer(positions, dtype=np.int64)]
             pk = store.row_id(term_of[token], segment)
-            members[pk] += rows
-            token_of[pk] = token
+            if token[1] == NUMBER:
+                exact = np.empty(len(found), dtype=ENTRY)
+                exact["row"] = found  # -1 wraps around and is dropped below
+                exact["value"] = batch.numbers[token]
+                numbers[pk] = float(token[2]), exact if is_whole else exact[found >= 0]
+            if not is_whole:
+                found = found[found >= 0]
+            if len(found):
+                # Several texts of an overflowed key share the posting of their hash bucket.
+                members[pk] = np.concatenate([members[pk], found]) if pk in members else found
         stored = {
-            pk: (bitmap, numbers)
-            for pk, bitmap, numbers in store.rows_by_id(Posting, [*members], "bitmap", "numbers")
+            pk: (bitmap, exact)
+            for pk, bitmap, exact in store.rows_by_id(Posting, [*members], "bitmap", "numbers")
         }
         written = []
-        for pk, (key, kind, value) in sorted(token_of.items()):
-            shift = first_region if is_region_key(key) else segment << SEGMENT_BITS
+        for pk in sorted(members):
             old_bitmap, old_numbers = stored.get(pk, (None, None))
-            added = np.array(members[pk], dtype=np.int64) + shift
-            bitmap = from_array(added)
-            if kind == NUMBER:
-                exact = np.empty(len(added), dtype=ENTRY)
-                exact["row"] = added
-                exact["value"] = batch.values[key, kind, value]
-                numbers = _append_numbers(old_bitmap, old_numbers, float(value), exact)
-            else:
-                numbers = None
+            bitmap = from_array(members[pk])
+            exact_bytes = None
+            if pk in numbers:
+                exact_bytes = _append_numbers(old_bitmap, old_numbers, *numbers[pk])
             if old_bitmap is not None:
                 bitmap |= load(old_bitmap)
-            written.append((pk, len(bitmap), dump(bitmap), numbers))
+            written.append((pk, len(bitmap), dump(bitmap), exact_bytes))
         store.upsert(Posting, ("id", "cardinality", "bitmap", "numbers"), written)
 
-    def _append_offsets(self, segment: int, batch: _SegmentBatch) -> int:
-        """Extend the segment's offsets by the batch's frames; return its first region's number."""
+    def _append_offsets(
+        self, segment: int, ordinals: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
+    ) -> int:
+        """Extend the segment's offsets by some frames; return their first region's number."""
         pk = store.row_id(self.dataset_pk, segment)
         found = list(store.rows_by_id(RegionOffsets, [pk], "offsets"))
         old = np.frombuffer(found[0][1], dtype="<u4") if found else np.zeros(1, dtype="<u4")
-        rows = np.fromiter(batch.region_counts, dtype=np.int64)
+        rows = (ordinals & store.SEGMENT_MASK) - (len(old) - 1)
         # Rows that were collected as garbage before a rebuild have no regions.
-        counts = np.zeros(int(rows[-1]) + 1 - (len(old) - 1), dtype=np.uint32)
-        counts[rows - (len(old) - 1)] = np.fromiter(batch.region_counts.values(), dtype=np.uint32)
+        lengths = np.zeros(int(rows[-1]) + 1, dtype=np.int64)
+        lengths[rows] = counts
         first_region = int(old[-1])
-        offsets = np.concatenate([old, first_region + np.cumsum(counts, dtype=np.uint32)])
-        store.upsert(RegionOffsets, ("id", "offsets"), [(pk, offsets.astype("<u4").tobytes())])
+        offsets = np.concatenate([old, first_region + np.cumsum(lengths)]).astype("<u4")
+        store.upsert(RegionOffsets, ("id", "offsets"), [(pk, offsets.tobytes())])
         return first_region
 
-    def _resolve(self, batch: _SegmentBatch) -> dict[PlainToken, int]:
+    def _resolve(self, batch: TermBatch) -> dict[PlainToken, int]:
         """Return the term of each token of the batch, making those that are missing."""
         if len(self._term_ids) > _TERM_CACHE_MAX:
             self._term_ids.clear()
-        self._load_keys({key for key, _, _ in batch.rows})
+        self._load_keys({key for key, _, _ in batch.positions})
         missing: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
-        for token in batch.rows:
+        for token in batch.positions:
             if token not in self._term_ids:
                 missing[token[0], token[1]].append(token[2])
         for (key, kind), values in missing.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib.auth.models import User
@@ -10,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from frames.actions import imports, previews
 from frames.actions.datasets import Refused, create_project
-from frames.models import Grant, Job, Project
+from frames.models import Dataset, Grant, Job, Preview, Project
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -67,10 +68,22 @@ class Command(BaseCommand):
             self.stdout.write(f"imported 0 frames, {job.failed} failed")
             raise CommandError(job.message)
         if options["wait_previews"]:
-            previews.finish(job.project)
+            self._finish_previews(job)
         if job.unchanged:
             self.stdout.write(f"{job.unchanged} frames were there already")
         self.stdout.write(f"imported {job.imported} frames, {job.failed} failed")
+
+    def _finish_previews(self, job: Job) -> None:
+        """Make the previews of the imported dataset here, beside any worker that does too."""
+        previews.plan(job.dataset_id, 0, Dataset.objects.get(pk=job.dataset_id).next_ordinal)
+        waiting = Preview.objects.filter(project=job.project, state=Preview.State.PENDING)
+        while keys := list(
+            waiting.order_by("uri", "timestamp_ms").values_list("key", flat=True)[:256]
+        ):
+            previews.render(keys)
+            if waiting.filter(key__in=keys).count() == len(keys):
+                # All of them wait for another attempt, or are in a worker's hands.
+                time.sleep(1)
 
     def _progress(self, job: Job) -> None:
         share = ""

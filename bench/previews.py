@@ -1,0 +1,122 @@
+"""Making previews of pictures, against bare loops of Pillow over the same files."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from django.core.files.storage import storages
+from PIL import Image
+
+from bench.figures import Figure
+from frames.actions.previews import render
+from frames.models import Preview, Project
+from frames.previews.spec import PREVIEW_EDGE_PX, PreviewSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PICTURES: Final = 192
+ROUNDS: Final = 3
+PER_TASK: Final = 32
+SIZE_PX: Final = (1280, 720)
+
+
+def measure() -> Iterator[Figure]:
+    """Yield pictures a second of the whole task: read, render, keep, write the row."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = _pictures(Path(folder))
+        project, _ = Project.objects.get_or_create(name="Bench pictures")
+        project.media_allow = [Path(folder).as_uri() + "/"]
+        project.save()
+        loops: dict[str, Callable[[], None]] = {
+            "draft": lambda: _bare(paths, Path(folder) / "bare", draft=True),
+            "full": lambda: _bare(paths, Path(folder) / "bare", draft=False),
+            "task": lambda: _task(project, paths),
+        }
+        best = dict.fromkeys(loops, 0.0)
+        # In turn, the best of each: noise of the machine then falls on none alone.
+        for _ in range(ROUNDS):
+            for name, loop in loops.items():
+                Preview.objects.filter(project=project).delete()
+                start = time.perf_counter()
+                loop()
+                best[name] = max(best[name], len(paths) / (time.perf_counter() - start))
+        Preview.objects.filter(project=project).delete()
+    yield Figure(
+        "previews of 1280x720 JPEG, one process",
+        best["task"],
+        "pictures/s",
+        higher_is_better=True,
+        baseline=best["full"],
+        baseline_name="Pillow without draft",
+    )
+    yield Figure(
+        "previews, against a bare loop of Pillow with draft",
+        best["task"] / best["draft"],
+        "times",
+        0.8,
+        higher_is_better=True,
+    )
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """Write pictures with edges, gradients and some noise, so that JPEG has work to do."""
+    rng = np.random.default_rng(1)
+    width, height = SIZE_PX
+    y, x = np.mgrid[0:height, 0:width]
+    paths = []
+    for number in range(PICTURES):
+        base = 127 + 90 * np.sin(x / (20 + number % 40)) * np.cos(y / (30 + number % 25))
+        noise = rng.normal(0, 6, (height, width))
+        pixels = np.stack([base + noise, base * 0.8 + x / 16, base * 0.6 + y / 9], axis=-1)
+        path = folder / f"{number:04d}.jpg"
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=90)
+        paths.append(path)
+    return paths
+
+
+def _bare(paths: list[Path], target: Path, *, draft: bool) -> None:
+    """Read, scale and write each picture with Pillow and nothing else."""
+    target.mkdir(exist_ok=True)
+    for path in paths:
+        with Image.open(path) as image:
+            if draft:
+                image.draft(None, (PREVIEW_EDGE_PX, PREVIEW_EDGE_PX * 9 // 16))
+            small = image.convert("RGB")
+            small.thumbnail((PREVIEW_EDGE_PX, PREVIEW_EDGE_PX))
+            out = io.BytesIO()
+            small.save(out, "JPEG", quality=80)
+            (target / path.name).write_bytes(out.getvalue())
+    shutil.rmtree(target)
+
+
+def _task(project: Project, paths: list[Path]) -> None:
+    """Make the rows and render them, a task's worth at a time."""
+    specs = [PreviewSpec(path.as_uri(), "image/jpeg", 0.0, PREVIEW_EDGE_PX) for path in paths]
+    previews = [
+        Preview(
+            key=spec.key(project.pk),
+            project=project,
+            uri=spec.uri,
+            content_type=spec.content_type,
+            timestamp_ms=0.0,
+            edge_px=spec.edge_px,
+        )
+        for spec in specs
+    ]
+    Preview.objects.bulk_create(previews)
+    keys = [preview.key for preview in previews]
+    for start in range(0, len(keys), PER_TASK):
+        render(keys[start : start + PER_TASK])
+    done = Preview.objects.filter(project=project, state=Preview.State.READY)
+    if done.count() != len(paths):
+        raise SystemExit("not every picture has a preview")
+    storage = storages["previews"]
+    for preview in done:
+        storage.delete(preview.name)

@@ -1,0 +1,114 @@
+"""What can be done for a batch of frames before its transaction: JSON texts, digests, terms.
+
+Knows no database, so that it can be done ahead, in another process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from frames.formats.singleframe import derived_id
+from frames.index.gather import TermBatch
+
+if TYPE_CHECKING:
+    from frames.formats.base import FrameData, SourceData
+
+# The columns of PreparedFrame.row and of its sources, in order.
+FRAME_COLUMNS: Final = ("context_id", "timestamp", "meta", "rois", "extra")
+SOURCE_COLUMNS: Final = (
+    "source_id",
+    "uri",
+    "content_type",
+    "width",
+    "height",
+    "timestamp",
+    "masks",
+    "preview",
+    "meta",
+    "extra",
+)
+
+
+@dataclass(slots=True)
+class PreparedFrame:
+    """One frame as its rows. `is_derived` tells that the input gave it no id."""
+
+    index: int
+    frame_id: str
+    is_derived: bool
+    row: tuple[Any, ...]
+    sources: list[tuple[Any, ...]]
+    digest: bytes
+
+
+@dataclass(slots=True)
+class PreparedBatch:
+    """Consecutive frames of an input, ready to be written; frame n's terms are at position n.
+
+    `size_bytes` is about what the frames take as JSON.
+    """
+
+    size_bytes: int = 0
+    frames: list[PreparedFrame] = field(default_factory=list)
+    terms: TermBatch = field(default_factory=TermBatch)
+
+    def add(self, index: int, frame: FrameData) -> None:
+        """Add a frame that stands at `index` in the input."""
+        row, sources = _row(frame), [_source_row(source) for source in frame.sources]
+        # JSON is stored with its keys sorted, so equal values are equal texts.
+        digest = hashlib.blake2b(repr((row, sources)).encode(), digest_size=16).digest()
+        self.size_bytes += len(row[2]) + len(row[3]) + len(row[4]) + 200 * len(sources)
+        frame_id = frame.frame_id or derived_id(frame)
+        self.frames.append(PreparedFrame(index, frame_id, not frame.frame_id, row, sources, digest))
+        self.terms.add(
+            context_id=frame.context_id,
+            timestamp=frame.timestamp,
+            meta=frame.meta,
+            sources=frame.sources,
+            rois=frame.rois,
+        )
+
+
+def _row(frame: FrameData) -> tuple[Any, ...]:
+    return (
+        frame.context_id,
+        frame.timestamp,
+        _json(frame.meta),
+        _json(frame.rois),
+        _json(frame.extra),
+    )
+
+
+def _source_row(source: SourceData) -> tuple[Any, ...]:
+    return (
+        source.source_id,
+        source.uri,
+        source.content_type,
+        source.width,
+        source.height,
+        source.timestamp,
+        _json_or_null(source.masks),
+        _json_or_null(source.preview),
+        _json_or_null(source.meta),
+        _json(source.extra),
+    )
+
+
+def _json(value: Any) -> str:
+    """Return JSON text with sorted keys: the same for equal values, and on every database."""
+    if value == {}:
+        return "{}"
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:
+        # orjson refuses integers over 64 bits, which JSON and both databases allow.
+        return json.dumps(value, sort_keys=True)
+
+
+def _json_or_null(value: Any) -> str | None:
+    return None if value is None else _json(value)
