@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 # Before anything imports the settings: no test may read or write the real state, nor reach an
 # engine that the shell of whoever runs it has configured. DATABASE_URL stays: it chooses the
 # database the suite runs on.
+if "project.settings" in sys.modules:
+    raise RuntimeError("The settings are loaded already: unset DJANGO_SETTINGS_MODULE.")
 STATE_DIR = tempfile.mkdtemp(prefix="framedeck-test-")
 os.environ["FRAMEDECK_VAR"] = STATE_DIR
 (Path(STATE_DIR) / "static").mkdir()  # WhiteNoise warns where it is missing
@@ -40,6 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
     from django.conf import settings
 
     settings.DATABASES  # noqa: B018  read so that they are loaded
+    # xdist's workers are to load theirs, with a state folder each.
+    del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -48,6 +48,8 @@ class Stage:
         """Run the command; return whether it succeeded."""
         with contextlib.ExitStack() as stack:
             environment = os.environ | self.environment
+            # Set by importing Celery's application here; tests must choose their state first.
+            environment.pop("DJANGO_SETTINGS_MODULE", None)
             # A check may not make its state where the site keeps the real one.
             state = stack.enter_context(tempfile.TemporaryDirectory(prefix="framedeck-check-"))
             environment["FRAMEDECK_VAR"] = state
