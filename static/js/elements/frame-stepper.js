@@ -3,6 +3,8 @@ import { isTyping } from "../lib/typing.js";
 const KEYS = { ArrowLeft: "previous", ArrowRight: "next", Home: "first", End: "last" };
 const KEPT_PAGES = 12;
 const FRESH_MS = 60_000;
+// A picture that takes longer appears after its page.
+const PICTURE_WAIT_MS = 250;
 
 /**
  * Steps from frame to frame without loading a page: the neighbours' pages and pictures are
@@ -11,12 +13,14 @@ const FRESH_MS = 60_000;
 class FrameStepper extends HTMLElement {
   connectedCallback() {
     this.pages = new Map();
+    this.turn = Promise.resolve();
+    this.waiting = 0;
     this.scope = new AbortController();
     const { signal } = this.scope;
     document.addEventListener("keydown", (event) => this.onKey(event), { signal });
     this.addEventListener("click", (event) => this.onClick(event), { signal });
     this.addEventListener("page-outdated", () => this.reload(), { signal });
-    addEventListener("popstate", () => this.go(location.href, { push: false }), { signal });
+    addEventListener("popstate", () => this.queue(() => this.go(location.href, false)), { signal });
     this.prepare();
   }
 
@@ -35,28 +39,38 @@ class FrameStepper extends HTMLElement {
       return;
     }
     event.preventDefault();
-    const link = this.link(name);
-    if (link) this.go(link.href);
+    // Each press is a step from where the one before leads; a held key goes as fast as pages come.
+    if (event.repeat && this.waiting) return;
+    this.queue(() => {
+      const link = this.link(name);
+      return link && this.go(link.href);
+    });
   }
 
   onClick(event) {
     const link = event.target.closest("a[data-step], .strip a, .source-tabs a");
     if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    this.go(link.href?.baseVal ?? link.href);
+    this.queue(() => this.go(link.href?.baseVal ?? link.href));
   }
 
-  /** Fetch a page once and its picture with it; returns its parsed document. */
+  /** Take one step after another. */
+  queue(step) {
+    this.waiting += 1;
+    this.turn = this.turn.then(step).finally(() => (this.waiting -= 1));
+  }
+
+  /** Fetch a page once, and its picture with it; returns its document and when that is there. */
   fetchPage(address) {
     const url = new URL(address, location.href).href;
     const known = this.pages.get(url);
-    if (known && performance.now() - known.at < FRESH_MS) return known.page;
-    const page = this.load(url);
-    page.catch(() => this.pages.delete(url));
+    if (known && performance.now() - known.at < FRESH_MS) return known.loaded;
+    const loaded = this.load(url);
+    loaded.catch(() => this.pages.delete(url));
     this.pages.delete(url);
-    this.pages.set(url, { page, at: performance.now() });
+    this.pages.set(url, { loaded, at: performance.now() });
     if (this.pages.size > KEPT_PAGES) this.pages.delete(this.pages.keys().next().value);
-    return page;
+    return loaded;
   }
 
   async load(url) {
@@ -64,35 +78,27 @@ class FrameStepper extends HTMLElement {
     if (!response.ok || response.redirected) throw new Error(response.statusText);
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     if (!page.querySelector("frame-stepper > main")) throw new Error("not a frame's page");
-    const source = page.querySelector(".plane > img")?.getAttribute("src");
-    if (source) {
-      const picture = new Image();
-      picture.src = source;
-      // A picture that cannot be shown must not keep the page from being.
-      await picture.decode().catch(() => {});
-    }
-    return page;
+    const picture = new Image();
+    picture.src = page.querySelector(".plane > img")?.getAttribute("src") ?? "";
+    // One that cannot be shown must not keep the page from being.
+    return { page, shown: picture.decode().catch(() => {}) };
   }
 
-  async go(address, { push = true } = {}) {
-    this.wanted = address;
-    let page;
+  async go(address, push = true) {
     try {
-      page = await this.fetchPage(address);
+      const { page, shown } = await this.fetchPage(address);
+      await Promise.race([shown, new Promise((resolve) => setTimeout(resolve, PICTURE_WAIT_MS))]);
+      if (push) history.pushState(null, "", address);
+      this.put(page);
+      this.prepare();
     } catch {
       location.assign(address);
-      return;
     }
-    // While it was on its way another may have been asked for.
-    if (this.wanted !== address) return;
-    if (push) history.pushState(null, "", address);
-    this.put(page);
-    this.prepare();
   }
 
-  async reload() {
+  reload() {
     this.pages.delete(location.href);
-    await this.go(location.href, { push: false });
+    this.queue(() => this.go(location.href, false));
   }
 
   put(page) {
