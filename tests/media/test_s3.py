@@ -244,9 +244,11 @@ def test_a_listing_of_many_pages(
 ) -> None:
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "3")
     client = boto3.client("s3", endpoint_url=f"http://{store}", region_name="us-east-1")
+    client.create_bucket(Bucket="crowded")
+    policy = replace(policy, allow=("s3://crowded/",))
     for number in range(10):
-        client.put_object(Bucket="pictures", Key=f"many/{number}", Body=b"")
-    names = [entry.uri.rpartition("/")[2] for entry in list_uri("s3://pictures/many/", policy)]
+        client.put_object(Bucket="crowded", Key=f"many/{number}", Body=b"")
+    names = [entry.uri.rpartition("/")[2] for entry in list_uri("s3://crowded/many/", policy)]
     assert names == [f"{number}" for number in range(10)]
 
 
