@@ -25,7 +25,19 @@ if TYPE_CHECKING:
 
 # So many rows are read and sorted in about 10 ms; walking to them could take the whole index.
 DIRECT_MAX: Final = 2_000
+# Where more than one revision in so many matches, a walk meets a page of them soon.
+SPARSE_RATIO: Final = 20
 _READ_CHUNK: Final = 10_000
+
+
+def is_sparse(index: DatasetIndex, matched: BitMap) -> bool:
+    """Whether matches are better read one by one than met on a walk through their dataset.
+
+    Walking 10,000 contexts for 41 hits took 72 ms, reading the 41 rows 0.2 ms. By share and not
+    by number alone, so that a page of a small dataset is found as that of a large one is.
+    """
+    count = len(matched)
+    return count <= DIRECT_MAX and count * SPARSE_RATIO < index.dataset.next_ordinal
 
 
 def page_of(
@@ -95,7 +107,9 @@ def _by_columns(
 ) -> list[tuple[int, str]]:
     """Order of columns that have an index of the database, the last of them unique in a version."""
     descending = query.descending
-    if len(matched) <= DIRECT_MAX:
+    if not matched:
+        return []
+    if is_sparse(index, matched):
         rows = sorted(
             ((tuple(row[1:]), row[0]) for row in _read(index, matched, columns)),
             reverse=descending,
@@ -146,7 +160,7 @@ def _by_context(
     """Order of context, then timestamp, then frame id: walk the contexts, then order inside."""
     place = decode_after(query.after, str, (int, float), str)
     columns = ("context_id", "timestamp", "frame_id")
-    if len(matched) <= DIRECT_MAX:
+    if is_sparse(index, matched):
         return _by_columns(index, matched, columns, place, query, limit)
     found: list[tuple[int, str]] = []
     if place is not None:

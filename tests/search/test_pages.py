@@ -7,9 +7,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from frames.index.cache import cache
 from frames.search import pages
 from frames.search.errors import QueryError
 from frames.search.query import FrameQuery
@@ -67,9 +70,9 @@ def all_groups(version: Version, query: FrameQuery, limit: int) -> list[GroupRow
 @pytest.fixture(params=["by rows", "by walking"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few matches are found through their rows, many by walking; both must be right."""
-    if request.param == "by walking":
-        monkeypatch.setattr("frames.search.order.DIRECT_MAX", 0)
-        monkeypatch.setattr("frames.search.pages.SPARSE_MAX", 0)
+    by_rows = request.param == "by rows"
+    monkeypatch.setattr("frames.search.order.is_sparse", lambda index, matched: by_rows)
+    monkeypatch.setattr("frames.search.order.DIRECT_MAX", 1000 if by_rows else 0)
 
 
 def stored(version: Version, frames: list[FrameData], label: str) -> list[tuple[str, float, str]]:
@@ -254,3 +257,42 @@ def test_label_counts_follow_a_write() -> None:
     pages.label_counts(version)
     version = add_frames(version, [make_frame("b", labels=["bus"])])
     assert {c.label for c in pages.label_counts(version)} == {"car", "bus"}
+
+
+def contexts_of(count: int, width: int) -> list[FrameData]:
+    return [
+        make_frame(
+            f"{n:05d}",
+            context_id=f"c{n // width:04d}",
+            timestamp=n % width,
+            labels=["car"] if n % 3 else ["bus"],
+        )
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        FrameQuery(),
+        FrameQuery(label="car"),
+        FrameQuery(group="none"),
+        FrameQuery(group="none", label="car"),
+        FrameQuery(group="none", sort="-timestamp"),
+        FrameQuery(group="none", sort="id", label="bus"),
+        FrameQuery(group="none", sort="-saved"),
+    ],
+    ids=str,
+)
+def test_a_page_makes_as_many_queries_for_a_few_frames_as_for_thousands(
+    query: FrameQuery,
+) -> None:
+    counts = []
+    for count, width in ((100, 5), (6_000, 20)):
+        version = make_version(frames=contexts_of(count, width))
+        cache.clear()
+        find = pages.frame_page if query.group == "none" else pages.group_page
+        with CaptureQueriesContext(connection) as found:
+            find(version, query, 10)
+        counts.append(len(found))
+    assert counts[0] == counts[1]
