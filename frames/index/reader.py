@@ -61,6 +61,7 @@ class DatasetIndex:
         self.dataset = dataset
         self._generation = (dataset.pk, dataset.generation)
         self._keys: dict[str, Key | None] = {}
+        self._term_pks: dict[tuple[str, tuple[int, ...], str], list[int]] = {}
 
     # --- versions -----------------------------------------------------------------------
 
@@ -214,9 +215,11 @@ class DatasetIndex:
         found = self._key(key)
         if found is None:
             return []
-        return list(
-            Term.objects.filter(key=found, kind__in=kinds, value=value).values_list("pk", flat=True)
-        )
+        asked = (key, tuple(kinds), value)
+        if asked not in self._term_pks:
+            terms = Term.objects.filter(key=found, kind__in=kinds, value=value)
+            self._term_pks[asked] = list(terms.values_list("pk", flat=True))
+        return self._term_pks[asked]
 
     def _number_terms(
         self, key: str, low: float, high: float

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from frames.index.reader import DatasetIndex
 
 DEPTH_MAX: Final = 100
-TERMS_MAX: Final = 1_000
+TERMS_MAX: Final = 500
 WILDCARD_TERMS_MAX: Final = 20_000
 _WILDCARD: Final = re.compile(r"(?<!\\)[*?]")
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
