@@ -8,7 +8,7 @@ import signal
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from PIL import Image
+from PIL.Image import core  # type: ignore[attr-defined]  # its only door to the allocator
 
 from project.processes import die_with_parent
 
@@ -28,4 +28,4 @@ def _begin() -> None:
     # There are no cycles to collect, only very many tuples.
     gc.disable()
     # Pictures come and go by the dozen: keep their memory instead of asking the kernel again.
-    Image.core.set_blocks_max(32)
+    core.set_blocks_max(32)

@@ -34,10 +34,9 @@ def regions(view: View, source_id: str, *, masks: bool = True) -> list[dict[str,
     width, height = view.picture.size
     found = []
     if masks:
-        present = view.classes.histogram()
         for name in _SURFACES:
             index, color = CLASSES[name]
-            if present[index]:
+            if index in view.surfaces:
                 mask = {"id": MASK_ID, "value": list(color)}
                 found.append({"label": [name], "mask": mask, "sources": [source_id]})
     for label in view.labels:

@@ -10,6 +10,7 @@ import math
 import random
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -22,7 +23,6 @@ from frames.demo.street import (
     FRONT_M,
     LANE_M,
     ROAD_EDGE_M,
-    VEHICLES,
     Body,
     Building,
     Street,
@@ -88,10 +88,14 @@ class Label:
 
 @dataclass(slots=True)
 class View:
-    """What a camera sees: an RGB picture, the class of each pixel, and the things in it."""
+    """What a camera sees: an RGB picture, the class of each pixel, and the things in it.
+
+    `surfaces` are the classes of the pixels that belong to no thing.
+    """
 
     picture: Image.Image
     classes: Image.Image
+    surfaces: frozenset[int]
     labels: list[Label]
 
 
@@ -222,7 +226,6 @@ class Painter:
         """Draw road, pavements, markings and crossings."""
         camera, mood = self.camera, self.mood
         sign = -1 if camera.backward else 1
-        near, far = camera.z + sign * 0.5, camera.z + sign * 400
         pavement = CLASSES["pavement"][0]
         horizon = camera.horizon_px
         whole = [(0.0, horizon), (float(camera.width), horizon)]
@@ -235,7 +238,7 @@ class Painter:
         # In pieces, so that the far ones sink into the haze.
         steps = [0.5, 5, 10, 16, 24, 34, 46, 60, 80, 105, 140, 190, 260, 400]
         road, marking = CLASSES["road"][0], CLASSES["lane marking"][0]
-        for a, b in zip(steps, steps[1:], strict=False):
+        for a, b in pairwise(steps):
             z0, z1, depth = camera.z + sign * a, camera.z + sign * b, (a + b) / 2
             if a:
                 strip(-60, 60, z0, z1, self.lit(mood.pavement, depth, 0.98), pavement)
@@ -251,7 +254,6 @@ class Painter:
             for side in (-1, 1):
                 x0, x1 = sorted((side * LANE_M, side * ROAD_EDGE_M))
                 strip(x0, x1, z0, z1, self.lit(mood.road, depth, 0.93), road)
-        del near, far
         white = (236, 236, 230)
         first = math.floor(camera.z / 9) * 9
         for index in range(-16, 17):
@@ -304,7 +306,7 @@ class Painter:
         wall = mood.walls[building.wall]
         height, class_id = building.height, CLASSES["building"][0]
         sunny = 1.06 if (side > 0) != camera.backward else 0.86
-        gable = [(x, 0, near_z), (x + side * 14, 0, near_z)]
+        gable = [(x, 0.0, near_z), (x + side * 14, 0, near_z)]
         gable += [(x + side * 14, height, near_z), (x, height, near_z)]
         self.quad(gable, self.lit(wall, depth, 0.74), class_id)
         # Far houses are seen edge on; in pieces, so that a long front sinks into the haze.
@@ -446,27 +448,30 @@ class Painter:
 
     # --- what is labelled -------------------------------------------------------------------
 
+    def is_ahead(self, thing: Thing) -> bool:
+        """Whether all of a thing is before the camera and not too far away."""
+        depth = self.camera.depth(thing.z_at(self.time_s))
+        length = BODIES[thing.kind].length / 2 if thing.kind in BODIES else 0.3
+        return depth - length > 1.2 and depth < MAX_SEEN_M
+
     def shadow(self, thing: Thing) -> None:
         """Darken the ground under a vehicle."""
-        body = BODIES.get(thing.kind)
-        z = thing.z_at(self.time_s)
-        depth = self.camera.depth(z)
-        if body is None or not 1 < depth < 90:
+        if thing.kind not in BODIES or not self.is_ahead(thing):
             return
+        body, z = BODIES[thing.kind], thing.z_at(self.time_s)
         half, length = body.width / 2 + 0.22, body.length / 2 + 0.3
         corners = [(thing.x - half, 0, z - length), (thing.x + half, 0, z - length)]
         corners += [(thing.x + half, 0, z + length), (thing.x - half, 0, z + length)]
-        self.quad(corners, self.lit(self.mood.road, depth, 0.6))
+        self.quad(corners, self.lit(self.mood.road, self.camera.depth(z), 0.6))
 
     def thing(self, thing: Thing) -> None:
         """Draw a labelled object and keep its label."""
+        if not self.is_ahead(thing) or len(self.labels) >= MAX_THINGS:
+            return
         z = thing.z_at(self.time_s)
         depth = self.camera.depth(z)
-        length = BODIES[thing.kind].length / 2 if thing.kind in VEHICLES else 0.3
-        if depth - length < 1.2 or depth > MAX_SEEN_M or len(self.labels) > MAX_THINGS:
-            return
         class_id = _FIRST_THING + len(self.labels)
-        if thing.kind in VEHICLES:
+        if thing.kind in BODIES:
             label = self._vehicle(thing, z, depth, class_id)
         else:
             label = self._figure(thing, z, depth, class_id)
@@ -616,8 +621,10 @@ class Painter:
             return Label(thing, outline, round(depth, 1))
         if thing.kind == "traffic light":
             outline = ring(
-                [(-0.06, 0), (0.06, 0), (0.06, 2.3), (0.2, 2.3), (0.2, 3.3)]
-                + [(-0.2, 3.3), (-0.2, 2.3), (-0.06, 2.3)]
+                [
+                    *((-0.06, 0), (0.06, 0), (0.06, 2.3), (0.2, 2.3), (0.2, 3.3)),
+                    *((-0.2, 3.3), (-0.2, 2.3), (-0.06, 2.3)),
+                ]
             )
             self.fill(outline, self.lit((48, 52, 58), depth), class_id)
             if towards:
@@ -748,7 +755,8 @@ class Painter:
             label.visible = min(1.0, label.visible_px / max(1.0, geometry.area(clipped)))
             label.outline = clipped
             kept.append(label)
-        return View(picture, self.ids.point(table), kept)
+        surfaces = frozenset(index for index in range(_FIRST_THING) if counts[index])
+        return View(picture, self.ids.point(table), surfaces, kept)
 
     def _reflect(self, picture: Image.Image) -> None:
         """Mirror the street in the wet road."""

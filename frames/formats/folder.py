@@ -101,7 +101,7 @@ class FilesReader:
     def _video(self, uri: str, path: str, content_type: str) -> Iterator[Item]:
         try:
             with open_uri(uri, self._policy, max_bytes=self._policy.max_video_bytes) as file:
-                times = video.read_times(file)
+                times = video.read_times(file, self._policy.max_pixels)
         except MediaError as error:
             yield self._problem(path, error.detail)
             return

@@ -96,7 +96,7 @@ class VideoTimes:
     times_ms: Sequence[float]
 
 
-def read_times(file: IO[bytes]) -> VideoTimes:
+def read_times(file: IO[bytes], max_pixels: int) -> VideoTimes:
     """Read when the frames of a video are shown, without decoding more than one.
 
     Memory: 8 bytes a frame.
@@ -104,7 +104,7 @@ def read_times(file: IO[bytes]) -> VideoTimes:
     Raises:
         MediaError: the file is no video or cannot be read.
     """
-    with open_video(file) as (container, stream):
+    with open_video(file, max_pixels) as (container, stream):
         start = stream.start_time
         ticks = array("q")
         width, height = stream.codec_context.width, stream.codec_context.height

@@ -45,12 +45,12 @@ def _refuse_nested(url: str, flags: int, options: dict[str, Any]) -> IO[bytes]:
 
 
 @contextmanager
-def open_video(file: IO[bytes]) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_video(file: IO[bytes], max_pixels: int) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a video's container and its first video stream; one thread decodes it.
 
     Raises:
-        MediaError: CODEC, or NOT_AN_IMAGE where the file holds no video; also for errors of
-            FFmpeg inside the block.
+        MediaError: CODEC, TOO_LARGE, or NOT_AN_IMAGE where the file holds no video; CODEC also
+            for errors of FFmpeg inside the block.
     """
     try:
         opened = av.open(
@@ -66,10 +66,19 @@ def open_video(file: IO[bytes]) -> Iterator[tuple[InputContainer, VideoStream]]:
             if not container.streams.video:
                 raise MediaError(PreviewReason.NOT_AN_IMAGE, "The file holds no video.")
             stream = container.streams.video[0]
-            if stream.codec_context is None:
+            context = stream.codec_context
+            if context is None:
                 raise damaged()
+            if context.width * context.height > max_pixels:
+                raise MediaError(
+                    PreviewReason.TOO_LARGE,
+                    f"The video has {context.width} x {context.height} pixels; "
+                    f"the limit is {max_pixels / 1e6:g} million.",
+                )
             # Workers are processes: more threads would only take the other workers' cores.
-            stream.codec_context.thread_count = 1
+            context.thread_count = 1
+            # The size may change in the middle of a stream.
+            context.options = {"max_pixels": str(max_pixels)}
             yield container, stream
     except av.error.FFmpegError as error:
         raise damaged() from error

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
-import av
 import av.error
-import av.logging
 
 from frames.media import MediaError
+from frames.media.video import damaged, open_video
 from frames.models import PreviewReason
 from frames.previews.rendered import Rendered, encode, fit
 
@@ -21,33 +20,10 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
     from PIL import Image
 
-# FFmpeg knows hundreds of each; some open other files and addresses (hls, concat, dash).
-CONTAINERS: Final = (
-    "asf,avi,flv,h264,hevc,ivf,m4v,matroska,webm,mjpeg,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,"
-    "mpegvideo,mxf,ogg,yuv4mpegpipe"
-)
-CODECS: Final = (
-    "av1,libdav1d,dnxhd,dvvideo,ffv1,flv,h263,h264,hevc,huffyuv,ffvhuff,jpeg2000,mjpeg,"
-    "mpeg1video,mpeg2video,mpeg4,msmpeg4v2,msmpeg4,png,prores,rawvideo,theora,utvideo,vc1,vp6f,"
-    "vp8,libvpx,vp9,libvpx-vp9,wmv1,wmv2,wmv3"
-)
 # Between two wanted frames: decoding on is cheaper than seeking, which decodes from a key frame.
 # Taken where the file's index does not say where its key frames are.
 ASSUMED_KEY_INTERVAL_S: Final = 2.0
 _ASSUMED_FRAME_S: Final = 1 / 25
-
-av.logging.set_level(av.logging.PANIC)
-
-
-def _refuse_nested(url: str, flags: int, options: dict[str, Any]) -> IO[bytes]:
-    """Keep a container from opening what it names: only its own bytes are read."""
-    raise MediaError(PreviewReason.NOT_ALLOWED, "The video refers to other files.")
-
-
-def _damaged(error: Exception | None = None) -> MediaError:
-    return MediaError(
-        PreviewReason.CODEC, "The video is damaged or cut off, or its codec is not supported."
-    )
 
 
 class _Decoder:
@@ -169,38 +145,6 @@ def _render(frame: VideoFrame, edge_px: int) -> Rendered:
     return encode(image, original=original, original_displayable=False)
 
 
-def _open(file: IO[bytes], max_pixels: int) -> tuple[InputContainer, VideoStream]:
-    try:
-        container = av.open(
-            file,
-            mode="r",
-            container_options={"format_whitelist": CONTAINERS, "codec_whitelist": CODECS},
-            io_open=_refuse_nested,
-        )
-    except (av.error.FFmpegError, ValueError) as error:
-        raise _damaged(error) from error
-    if not container.streams.video:
-        container.close()
-        raise MediaError(PreviewReason.NOT_AN_IMAGE, "The file holds no video.")
-    stream = container.streams.video[0]
-    context = stream.codec_context
-    if context is None:
-        container.close()
-        raise _damaged()
-    if context.width * context.height > max_pixels:
-        container.close()
-        raise MediaError(
-            PreviewReason.TOO_LARGE,
-            f"The video has {context.width} x {context.height} pixels; "
-            f"the limit is {max_pixels / 1e6:g} million.",
-        )
-    # Workers are processes: more threads would only take the other workers' cores.
-    context.thread_count = 1
-    # The size may change in the middle of a stream.
-    context.options = {"max_pixels": str(max_pixels)}
-    return container, stream
-
-
 def render_video_frames(
     file: IO[bytes],
     timestamps_ms: Sequence[float],
@@ -219,8 +163,7 @@ def render_video_frames(
         MediaError: the file as a whole cannot be read or is no video.
     """
     deadline = time.monotonic() + budget_s
-    container, stream = _open(file, max_pixels)
-    with container:
+    with open_video(file, max_pixels) as (container, stream):
         decoder = _Decoder(container, stream, deadline)
         length_s = float(stream.duration or 0) * float(stream.time_base or 0)
         for timestamp_ms in sorted(timestamps_ms):
@@ -231,7 +174,7 @@ def render_video_frames(
                     yield timestamp_ms, _render(frame, edge_px)
                 elif 0 <= time_s < length_s - decoder.frame_s or (decoder.broken and not length_s):
                     # The container promises a frame here which its data does not hold.
-                    yield timestamp_ms, _damaged()
+                    yield timestamp_ms, damaged()
                 else:
                     yield (
                         timestamp_ms,
@@ -244,4 +187,4 @@ def render_video_frames(
                 if error.reason is PreviewReason.TIMED_OUT:
                     return
             except (av.error.FFmpegError, ValueError):
-                yield timestamp_ms, _damaged()
+                yield timestamp_ms, damaged()
