@@ -19,9 +19,16 @@ def plan_previews(dataset_pk: int, first_ordinal: int, end_ordinal: int) -> None
     previews.plan(dataset_pk, first_ordinal, end_ordinal)
 
 
-@shared_task(name="frames.render_previews")
+# A decoder that hangs in one call heeds no deadline of its own; its child process is ended.
+@shared_task(name="frames.render_previews", time_limit=1_800)
 def render_previews(keys: list[str]) -> None:
     """Render those of the given previews that still wait."""
+    previews.render(keys)
+
+
+@shared_task(name="frames.render_requested", time_limit=1_800)
+def render_requested(keys: list[str]) -> None:
+    """Render what somebody looks at now, past the queue of those an import wants."""
     previews.render(keys)
 
 

@@ -43,8 +43,8 @@ LEASE: Final = timedelta(minutes=2)
 BACK_OFF: Final = tuple(timedelta(seconds=seconds) for seconds in (15, 60, 300, 1_800))
 # Results are written at least this often, so that tiles fill in while a long video is decoded.
 FLUSH_S: Final = 2.0
-# A worker lets go of a video after this and takes up the rest in another task.
-VIDEO_BUDGET_S: Final = 90.0
+# A task that takes longer leaves the rest to another, so that nobody waits behind it.
+TASK_BUDGET_S: Final = 90.0
 
 Item = TypeVar("Item")
 
@@ -64,7 +64,7 @@ def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield chunk
 
 
-def _send(previews: Iterable[Preview]) -> None:
+def _send(previews: Iterable[Preview], task: str = "frames.render_previews") -> None:
     """Put the rendering of these on the queue: stills together, each video's frames together."""
     stills: list[str] = []
     videos: dict[str, list[Preview]] = {}
@@ -74,15 +74,15 @@ def _send(previews: Iterable[Preview]) -> None:
         else:
             stills.append(preview.key)
     for keys in _chunks(stills, STILLS_PER_TASK):
-        enqueue("frames.render_previews", keys=keys)
+        enqueue(task, keys=keys)
     for frames in videos.values():
         frames.sort(key=lambda preview: preview.timestamp_ms)
         for chunk in _chunks(frames, FRAMES_PER_TASK):
-            enqueue("frames.render_previews", keys=[preview.key for preview in chunk])
+            enqueue(task, keys=[preview.key for preview in chunk])
 
 
 @transaction.atomic
-def _want(project_pk: int, specs: Iterable[PreviewSpec]) -> dict[str, Preview]:
+def _want(project_pk: int, specs: Iterable[PreviewSpec], task: str) -> dict[str, Preview]:
     """Make the rows that are missing, enqueue them, and return all by key."""
     wanted = {spec.key(project_pk): spec for spec in specs}
     found: dict[str, Preview] = {}
@@ -103,7 +103,7 @@ def _want(project_pk: int, specs: Iterable[PreviewSpec]) -> dict[str, Preview]:
     ]
     # Another planner may have made some of them in this moment; it sends them too.
     Preview.objects.bulk_create(missing, ignore_conflicts=True, batch_size=500)
-    _send(missing)
+    _send(missing, task)
     return found | {preview.key: preview for preview in missing}
 
 
@@ -121,16 +121,18 @@ def plan(dataset_pk: int, first_ordinal: int, end_ordinal: int) -> None:
         sources = Source.objects.filter(
             frame_id__gte=frame_pk(dataset_pk, first), frame_id__lt=frame_pk(dataset_pk, end)
         ).only("uri", "content_type", "timestamp", "preview")
-        _want(dataset.project_id, (spec_for(source, PREVIEW_EDGE_PX) for source in sources))
+        specs = (spec_for(source, PREVIEW_EDGE_PX) for source in sources)
+        _want(dataset.project_id, specs, "frames.render_previews")
 
 
 def request(project: Project, sources: Iterable[Source], edge_px: int) -> dict[int, Preview]:
     """Make and enqueue what a page shows now, if it is not there yet; return it by source.
 
-    Idempotent: what waits or has failed stays as it is.
+    Idempotent: what waits or has failed stays as it is. What is new does not wait behind the
+    previews of a large import.
     """
     specs = {source.pk: spec_for(source, edge_px) for source in sources}
-    previews = _want(project.pk, specs.values())
+    previews = _want(project.pk, specs.values(), "frames.render_requested")
     return {pk: previews[spec.key(project.pk)] for pk, spec in specs.items()}
 
 
@@ -290,7 +292,7 @@ def _render_still(preview: Preview, policy: MediaPolicy, results: _Results) -> N
 
 
 def _render_video(
-    frames: Sequence[Preview], policy: MediaPolicy, results: _Results
+    frames: Sequence[Preview], policy: MediaPolicy, results: _Results, budget_s: float
 ) -> list[Preview]:
     """Render the frames of one video at one size; return those there was no time for."""
     by_time = {preview.timestamp_ms: preview for preview in frames}
@@ -300,15 +302,13 @@ def _render_video(
             [*by_time],
             edge_px=frames[0].edge_px,
             max_pixels=policy.max_pixels,
-            budget_s=VIDEO_BUDGET_S,
+            budget_s=budget_s,
         ):
             preview = by_time.pop(timestamp_ms)
             if isinstance(rendered, MediaError):
                 results.failed(preview, rendered)
             else:
                 results.ready(preview, rendered)
-    for preview in by_time.values():
-        results.released(preview)
     return [*by_time.values()]
 
 
@@ -333,16 +333,21 @@ def render(keys: Sequence[str]) -> None:
     projects = Project.objects.in_bulk({preview.project_id for preview in waiting})
     policies = {pk: policy_for(project) for pk, project in projects.items()}
     left: list[Preview] = []
+    deadline = time.monotonic() + TASK_BUDGET_S
     try:
-        for unit in _units(waiting):
+        for number, unit in enumerate(_units(waiting)):
             policy = policies[unit[0].project_id]
+            budget_s = deadline - time.monotonic()
+            if number > 0 and budget_s <= 0:
+                left += unit
+                continue
             try:
                 if unit[0].attempts > MAX_ATTEMPTS:
                     raise MediaError(
                         PreviewReason.INTERNAL, "The worker died each time it was tried."
                     )
                 if kind_of(unit[0].uri, unit[0].content_type) is Kind.VIDEO:
-                    left += _render_video(unit, policy, results)
+                    left += _render_video(unit, policy, results, budget_s)
                 else:
                     _render_still(unit[0], policy, results)
             except MediaError as error:
@@ -358,6 +363,8 @@ def render(keys: Sequence[str]) -> None:
                         retryable=isinstance(error, OSError),
                     ),
                 )
+        for preview in left:
+            results.released(preview)
     finally:
         results.flush()
     _send(left)

@@ -39,7 +39,7 @@ MAX_AHEAD_BLOCKS: Final = 8
 CACHED_BLOCKS: Final = 24
 MAX_REDIRECTS: Final = 5
 # A file may take the policy's time-out and, besides, what its bytes need at this rate.
-MIN_BYTES_PER_S: Final = 64 * 1024
+MIN_BYTES_PER_S: Final = 256 * 1024
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _SPOOL_CHUNK_BYTES: Final = 1 << 18
 _ERROR_BODY_BYTES: Final = 4096
