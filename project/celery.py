@@ -6,9 +6,11 @@ import os
 import warnings
 from typing import Any
 
-from celery import Celery
+import structlog
+from celery import Celery, Task
 from celery.exceptions import SecurityWarning
 from celery.signals import beat_embedded_init, setup_logging, worker_process_init
+from django_structlog.celery.signals import bind_extra_task_metadata
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu.transport import TRANSPORT_ALIASES
 
@@ -29,6 +31,12 @@ app.steps["worker"].add(DjangoStructLogInitStep)
 @setup_logging.connect
 def _keep_logging(**kwargs: Any) -> None:
     """Leave logging as Django's settings have set it up."""
+
+
+@bind_extra_task_metadata.connect
+def _name_the_task(task: Task[Any, Any], **kwargs: Any) -> None:
+    """Say in each log line of a task which one it is."""
+    structlog.contextvars.bind_contextvars(task=task.name)
 
 
 @worker_process_init.connect

@@ -65,13 +65,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With CI set, turn a skip into a failure, but for tests of the sample data."""
+    """With CI set, turn a skip into a failure, but where the sample data is absent."""
     report = yield
-    skipped = report.skipped and not hasattr(report, "wasxfail")
-    if os.environ.get("CI") and skipped and not item.get_closest_marker("shared_data"):
+    needs_absent_data = item.get_closest_marker("shared_data") and not SHARED_DATA_DIR.is_dir()
+    if not needs_absent_data and not hasattr(report, "wasxfail"):
+        _fail_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """With CI set, turn the skip of a whole file into a failure."""
+    report = yield
+    _fail_skip(report)
+    return report
+
+
+def _fail_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if os.environ.get("CI") and report.skipped:
         report.outcome = "failed"
         report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
-    return report
 
 
 @pytest.fixture(scope="session")

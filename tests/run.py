@@ -68,7 +68,7 @@ def _manage(*arguments: str) -> tuple[str, ...]:
 
 
 def _pytest(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "pytest", "--quiet", *arguments)
+    return (sys.executable, "-m", "pytest", *arguments)
 
 
 def lint_stages() -> list[Stage]:
