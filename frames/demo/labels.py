@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MASK_ID: Final = "seg"
 # Classes that are surfaces, not things: only the mask says where they are.
 _SURFACES: Final = ("sky", "building", "road", "lane marking", "pavement", "tree", "pole")
-_POSE_MAX_M: Final = 22.0
+_POSE_MAX_M: Final = 32.0
 _WHEEL_MIN_PX: Final = 9.0
 
 

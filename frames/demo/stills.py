@@ -117,7 +117,9 @@ def _make(folder: Path, number: int) -> dict[str, Any]:
     view = paint(street, camera, mood, chance.uniform(0, 3))
     name = f"still_{number:03d}.{suffix}"
     orientation = 1 + number // len(_KINDS) % 8 if kind.endswith("EXIF") else 1
-    _write(view, folder / name, kind, orientation, random_seed=number)
+    if kind == "PNG with alpha":
+        view.picture.putalpha(_cut_out(view))
+    write(view.picture, folder / name, kind, orientation)
     meta = {
         "city": _CITIES[number % len(_CITIES)],
         "weather": mood.weather,
@@ -143,19 +145,21 @@ def _make(folder: Path, number: int) -> dict[str, Any]:
     }
 
 
-def _write(view: View, path: Path, kind: str, orientation: int, random_seed: int) -> None:
-    picture = view.picture
+def _cut_out(view: View) -> Image.Image:
+    """Return what of a picture is kept where only things and trees are to be seen."""
+    kept = [0] * 256
+    for name in (*VEHICLES, "pedestrian", "bicyclist", "traffic light", "traffic sign", "tree"):
+        kept[CLASSES[name][0]] = 255
+    return view.classes.point(kept)
+
+
+def write(picture: Image.Image, path: Path, kind: str, orientation: int) -> None:
+    """Store a picture as one of the kinds of files; it looks the same to who heeds EXIF."""
     if kind == "16-bit TIFF":
         # As a thermal camera gives: bright is warm, with its noise.
-        noise = np.random.default_rng(random_seed).normal(0, 320, (picture.height, picture.width))
+        noise = np.random.default_rng(0).normal(0, 320, (picture.height, picture.width))
         grey = np.asarray(picture.convert("L"), dtype=np.float64) * 257
         Image.fromarray(np.clip(grey + noise, 0, 65535).astype(np.uint16)).save(path)
-    elif kind == "PNG with alpha":
-        cut = [0] * 256
-        for name in (*VEHICLES, "pedestrian", "bicyclist", "traffic light", "traffic sign", "tree"):
-            cut[CLASSES[name][0]] = 255
-        picture.putalpha(view.classes.point(cut))
-        picture.save(path)
     elif kind == "CMYK JPEG":
         picture.convert("CMYK").save(path, quality=88)
     elif kind in ("palette PNG", "GIF"):
@@ -168,7 +172,7 @@ def _write(view: View, path: Path, kind: str, orientation: int, random_seed: int
         exif = Image.Exif()
         exif[_EXIF_ORIENTATION] = orientation
         picture.transpose(_STORED_AS[orientation]).save(path, quality=88, exif=exif)
-    elif kind == "PNG":
+    elif kind in ("PNG", "PNG with alpha"):
         picture.save(path)
     else:
         picture.save(path, quality=88)
