@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import os
+import signal
 import traceback
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from billiard.context import ForkContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +26,9 @@ def ahead(make: Callable[[], Iterator[T]]) -> Iterator[T]:
     """
     # Fork, not spawn: nothing needs to be importable or pickled on the way in, and the start
     # takes 10 ms, not the second that loading Django again would.
-    context = multiprocessing.get_context("fork")
+    # billiard, not multiprocessing: a worker's processes are daemons, which the latter forbids
+    # to have children.
+    context = ForkContext()
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(make, receiver, sender), daemon=True)
     process.start()
@@ -42,8 +47,8 @@ def ahead(make: Callable[[], Iterator[T]]) -> Iterator[T]:
     finally:
         receiver.close()
         process.join(_GRACE_S)
-        if process.is_alive():
-            process.kill()
+        if process.pid is not None and process.is_alive():
+            os.kill(process.pid, signal.SIGKILL)
             process.join()
 
 
