@@ -1,15 +1,83 @@
-"""Tests run on a state folder of their own."""
+"""What the environment says is what the settings are."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from tests.conftest import STATE_DIR
+from tests.services import BASE_DIR
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_django import Settings
+
+
+def read(expression: str, **environment: str) -> Any:
+    """Return what an expression over the settings gives in a fresh process, as JSON."""
+    program = f"import json; from project import settings; print(json.dumps({expression}))"
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=BASE_DIR,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(result.stdout)
 
 
 def test_state_is_in_the_temporary_folder_of_this_process(settings: Settings) -> None:
     assert str(settings.VAR_DIR) == STATE_DIR
     assert not (settings.VAR_DIR / "db.sqlite3").exists()
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8::7", "[2001:db8::7]"),
+        ("frames.local", "frames.local"),
+    ],
+)
+def test_host_it_listens_on_may_be_asked_for(host: str, expected: str) -> None:
+    assert expected in read("settings.ALLOWED_HOSTS", HOST=host)
+
+
+def test_wildcard_host_is_not_itself_a_name() -> None:
+    hosts = read("settings.ALLOWED_HOSTS", HOST="0.0.0.0")
+    assert "0.0.0.0" not in hosts
+    assert "*" not in hosts
+    assert "localhost" in hosts
+
+
+def test_given_host_names_are_the_only_ones() -> None:
+    assert read("settings.ALLOWED_HOSTS", ALLOWED_HOSTS="a.example,b.example") == [
+        "a.example",
+        "b.example",
+    ]
+
+
+def test_secret_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+    first = read("settings.SECRET_KEY", FRAMEDECK_VAR=str(tmp_path))
+    assert len(first) > 50
+    assert read("settings.SECRET_KEY", FRAMEDECK_VAR=str(tmp_path)) == first
+    assert (tmp_path / "secret_key").stat().st_mode & 0o777 == 0o600
+
+
+def test_secret_comes_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from a file")
+    assert read("settings.SECRET_KEY", SECRET_KEY_FILE=str(tmp_path / "key")) == "from a file"
+
+
+@pytest.mark.parametrize("name", ["LOG_FORMAT", "LOG_LEVEL"])
+def test_unknown_way_of_logging_is_refused(name: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        read("0", **{name: "loud"})
+    assert f"{name} is 'loud'" in caught.value.stderr
