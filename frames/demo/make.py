@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 from concurrent.futures import as_completed
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 
@@ -17,7 +17,7 @@ from frames.demo.people import PROJECT_NAME, ensure_people
 from frames.models import Dataset, Job, Project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 # Part of every URI of the demo: raise it when the drawing changes.
@@ -30,8 +30,15 @@ def demo_dir() -> Path:
     return folder
 
 
-def make_demo(say: Callable[[str], None]) -> list[Job]:
+def make_demo(
+    say: Callable[[str], None], *, frames: int = drives.FRAMES, batches: int = stills.BATCHES
+) -> list[Job]:
     """Make what is missing of the demo and return the imports' jobs; safe to run again.
+
+    Args:
+        say: told about the progress in a line at a time.
+        frames: frames of each film.
+        batches: batches of stills.
 
     Raises:
         RuntimeError: an import failed.
@@ -43,25 +50,33 @@ def make_demo(say: Callable[[str], None]) -> list[Job]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for left_behind in folder.rglob("*.unfinished*"):
             left_behind.unlink()
-        _draw(folder, say)
-        return _import_all(folder, say)
+        _draw(folder, say, frames, batches)
+        return _import_all(folder, say, frames)
 
 
-def _draw(folder: Path, say: Callable[[str], None]) -> None:
+def _draw(folder: Path, say: Callable[[str], None], frames: int, batches: int) -> None:
     """Draw what is missing, on all cores."""
     with helpers() as pool:
-        waiting = [pool.submit(work, *arguments) for work, arguments in _work(folder)]
+        # The long pieces of work first.
+        waiting = [
+            pool.submit(drives.make_film, drive, camera, folder / "drive" / drive.name, frames)
+            for drive in drives.DRIVES
+            for camera in drives.CAMERAS
+        ]
+        waiting += [
+            pool.submit(stills.make_batch, folder / "stills", batch) for batch in range(batches)
+        ]
         for number, future in enumerate(as_completed(waiting), 1):
             future.result()
             say(f"Drawing the demo: {number} of {len(waiting)}")
 
 
-def _import_all(folder: Path, say: Callable[[str], None]) -> list[Job]:
+def _import_all(folder: Path, say: Callable[[str], None], frames: int) -> list[Job]:
     ensure_people()
     project = Project.objects.get(name=PROJECT_NAME)
     jobs = []
     for part, manifest in (
-        ("drive", drives.manifest(folder / "drive")),
+        ("drive", drives.manifest(folder / "drive", frames)),
         ("stills", stills.manifest(folder / "stills")),
     ):
         path = folder / part / "frames.json"
@@ -72,24 +87,14 @@ def _import_all(folder: Path, say: Callable[[str], None]) -> list[Job]:
     return jobs
 
 
-def _work(folder: Path) -> Iterator[tuple[Callable[..., None], tuple[Any, ...]]]:
-    """Yield the pieces of work, the long ones first."""
-    for drive in reversed(drives.DRIVES):
-        for camera in drives.CAMERAS:
-            yield drives.make_film, (drive, camera, folder / "drive" / drive.name)
-    for batch in range(stills.STILLS // stills.STILLS_A_BATCH):
-        yield stills.make_batch, (folder / "stills", batch)
-
-
 def _import(path: Path, name: str, project: Project, say: Callable[[str], None]) -> Job:
     """Import a manifest, unless that is done; what a killed run has begun is begun anew."""
     jobs = Job.objects.filter(project=project, uri=path.as_uri())
-    done = jobs.filter(state=Job.State.DONE).first()
-    if done is not None:
-        return done
-    for job in jobs.unfinished():
-        imports.cancel(job)
-    job = imports.import_path(str(path), dataset_name=name, project=project)
+    job = jobs.filter(state=Job.State.DONE).first()
+    if job is None:
+        for unfinished in jobs.unfinished():
+            imports.cancel(unfinished)
+        job = imports.import_path(str(path), dataset_name=name, project=project)
     if job.state != Job.State.DONE:
         raise RuntimeError(f"{name}: {job.message}")
     Dataset.objects.filter(pk=job.dataset_id).update(is_example=True)

@@ -19,8 +19,8 @@ from frames.demo.street import LANE_M, ROAD_EDGE_M, VEHICLES, build_street
 if TYPE_CHECKING:
     from pathlib import Path
 
-STILLS: Final = 168
-# Made by one process at a time, so that several can share the work.
+# A batch is made by one process, so that several can share the work.
+BATCHES: Final = 7
 STILLS_A_BATCH: Final = 24
 
 _SIZES: Final = (
