@@ -57,6 +57,11 @@ class JobPage:
         return self.may_edit and not self.is_finished and not self.job.cancel_requested
 
     @property
+    def can_try_again(self) -> bool:
+        """Whether it came to nothing and the reader may start another."""
+        return self.may_edit and self.job.state in (Job.State.FAILED, Job.State.CANCELLED)
+
+    @property
     def read(self) -> int:
         """How far the input is read, in the reader's own unit."""
         return int(self.job.options.get("read", 0))
