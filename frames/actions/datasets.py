@@ -1,4 +1,4 @@
-"""Making projects, datasets and versions."""
+"""Making projects and datasets."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Final
 from django.db import IntegrityError, transaction
 
 from frames.actions import audit
-from frames.actions.frames import lock_dataset
-from frames.index import membership
 from frames.models import Dataset, Grant, Project, Version
 
 if TYPE_CHECKING:
@@ -72,38 +70,3 @@ def create_dataset(
     except IntegrityError as error:
         raise Refused(f"{project.name} has a dataset named {name} already.") from error
     return dataset
-
-
-@transaction.atomic
-def draft_for_writing(dataset: Dataset, *, actor: User | None) -> Version:
-    """Return the dataset's newest draft; where all are published, a new child of the newest."""
-    lock_dataset(dataset.pk)
-    draft = dataset.versions.drafts().order_by("-updated_at", "-pk").first()
-    if draft is not None:
-        return draft
-    parent = dataset.versions.published().order_by("-published_at", "-pk").first()
-    version = Version.objects.create(
-        dataset=dataset,
-        name=_free_name(dataset, CURRENT),
-        created_by=actor,
-        frame_count=parent.frame_count if parent else 0,
-        annotated_count=parent.annotated_count if parent else 0,
-        region_count=parent.region_count if parent else 0,
-        metadata=parent.metadata if parent else {},
-    )
-    if parent is not None:
-        version.parents.add(parent)
-        membership.copy(parent.pk, version.pk)
-    audit.record(
-        "create", version, project=dataset.project, actor=actor, parent=parent and parent.uid
-    )
-    return version
-
-
-def _free_name(dataset: Dataset, name: str) -> str:
-    taken = set(dataset.versions.filter(name__startswith=name).values_list("name", flat=True))
-    return next(
-        candidate
-        for number in range(1, len(taken) + 2)
-        if (candidate := name if number == 1 else f"{name} {number}") not in taken
-    )

@@ -23,10 +23,11 @@ from django.utils import timezone
 
 from frames.actions import archives, audit
 from frames.actions.ahead import ahead
-from frames.actions.datasets import Refused, clean_name, create_dataset, draft_for_writing
+from frames.actions.datasets import Refused, clean_name, create_dataset
 from frames.actions.frames import Stager, VersionNotWritable
 from frames.actions.prepare import PreparedBatch
 from frames.actions.queue import enqueue
+from frames.actions.versions import draft_for_writing
 from frames.formats.base import FormatError, Header
 from frames.formats.registry import open_reader
 from frames.index.bitmaps import BitMap, dump, load

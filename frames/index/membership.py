@@ -46,6 +46,11 @@ def copy(parent_pk: int, child_pk: int) -> None:
     store.copy_membership(parent_pk, child_pk)
 
 
+def delete(version_pk: int) -> None:
+    """Forget what a version held. Queries: 1."""
+    store.delete_range(Membership, store.row_id(version_pk, 0), store.row_id(version_pk + 1, 0))
+
+
 def _slice(bitmap: BitMap, first: int, end: int) -> BitMap:
     values = to_array(bitmap)
     return from_array(values[values.searchsorted(first) : values.searchsorted(end)])

@@ -10,8 +10,8 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from frames.actions.datasets import draft_for_writing
 from frames.actions.frames import change_membership, lock_draft
+from frames.actions.versions import draft_for_writing
 from frames.formats.base import FrameData, SourceData
 from frames.index import terms as terms_module
 from frames.index.bitmaps import BitMap

@@ -1,0 +1,376 @@
+"""Making, publishing, changing and deleting versions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from pyroaring import BitMap
+
+from frames.actions import audit
+from frames.actions.datasets import CURRENT, Refused, clean_name
+from frames.actions.frames import change_membership, lock_dataset, lock_draft
+from frames.index import membership, store
+from frames.models import Dataset, Frame, Job, Version
+from frames.models.frame import ordinal_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from django.contrib.auth.models import User
+
+DESCRIPTION_MAX_CHARS: Final = 10_000
+TAGS_MAX: Final = 50
+TAG_MAX_CHARS: Final = 64
+# So many conflicts are listed to be chosen one by one; more take one rule for all.
+CONFLICTS_LISTED_MAX: Final = 1_000
+
+Rule = Literal["first", "last"]
+
+
+class VersionConflict(Refused):
+    """Parents hold different revisions of some frames, and nobody has said which to take.
+
+    `frame_ids` are the first of them, at most CONFLICTS_LISTED_MAX; `count` is how many there are.
+    """
+
+    def __init__(self, frame_ids: list[str], count: int) -> None:
+        super().__init__(
+            f"The parents hold different revisions of {count:,} frames. "
+            "Choose which parent's to take."
+        )
+        self.frame_ids = frame_ids
+        self.count = count
+
+
+def create_version(
+    *,
+    dataset: Dataset,
+    name: str,
+    parents: Sequence[Version] = (),
+    actor: User | None,
+    description: str = "",
+    rule: Rule | None = None,
+    chosen: Mapping[str, str] | None = None,
+) -> Version:
+    """Make a draft that holds what its published parents hold; without parents it is empty.
+
+    Where parents hold different revisions of a frame, `chosen` (frame id to the uid of a parent)
+    decides, then `rule`. Raises Refused, and VersionConflict where neither does.
+    Queries: a dozen for one parent whatever its size; for more, 1 for each 500 frames that differ.
+    """
+    name = clean_name(name, "version")
+    if len(description) > DESCRIPTION_MAX_CHARS:
+        raise Refused(f"The description is over {DESCRIPTION_MAX_CHARS:,} characters.")
+    try:
+        with transaction.atomic():
+            dataset = lock_dataset(dataset.pk)
+            sources = _published_parents(dataset, parents)
+            version = Version.objects.create(
+                dataset=dataset,
+                name=name,
+                description=description,
+                created_by=actor,
+                metadata=_merged_metadata(sources),
+            )
+            version.parents.set(sources)
+            if len(sources) == 1:
+                _copy(sources[0], version)
+            elif sources:
+                _unite(version, sources, rule, chosen or {})
+            _touch(dataset, actor)
+            _record("create", version, actor, parents=[parent.uid for parent in sources])
+    except IntegrityError as error:
+        raise Refused(f"{dataset.name} has a version named {name} already.") from error
+    version.refresh_from_db()
+    return version
+
+
+def draft_for_writing(dataset: Dataset, *, actor: User | None) -> Version:
+    """Return the dataset's newest draft; where all are published, a new child of the newest."""
+    with transaction.atomic():
+        lock_dataset(dataset.pk)
+        draft = dataset.versions.drafts().order_by("-updated_at", "-pk").first()
+        if draft is not None:
+            return draft
+        parents = dataset.versions.published().order_by("-published_at", "-pk")[:1]
+        return create_version(
+            dataset=dataset, name=_free_name(dataset, CURRENT), parents=list(parents), actor=actor
+        )
+
+
+def publish(version: Version, *, actor: User | None, name: str = "", reason: str = "") -> Version:
+    """Make a draft final, under a new name if one is given. Raises Refused.
+
+    `reason` is why it is published although its checks found defects; the audit log keeps it.
+    """
+    try:
+        with transaction.atomic():
+            version = _lock_draft(version)
+            _refuse_while_importing(version)
+            version.status = Version.Status.PUBLISHED
+            version.published_at = version.updated_at = timezone.now()
+            if name:
+                version.name = clean_name(name, "version")
+            version.save(update_fields=["status", "published_at", "updated_at", "name"])
+            _touch(version.dataset, actor)
+            _record("publish", version, actor, reason=reason)
+    except IntegrityError as error:
+        raise _name_taken(version.dataset, name) from error
+    return version
+
+
+def snapshot(
+    version: Version,
+    *,
+    actor: User | None,
+    name: str = "",
+    child_name: str = CURRENT,
+    child_description: str = "",
+    reason: str = "",
+) -> tuple[Version, Version]:
+    """Publish a draft under a name, or the time, and continue it in a new draft; return both.
+
+    The version keeps its id. Raises Refused.
+    """
+    with transaction.atomic():
+        now = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
+        published = publish(
+            version, actor=actor, name=name or f"snapshot {now.isoformat()}", reason=reason
+        )
+        child = create_version(
+            dataset=published.dataset,
+            name=child_name,
+            parents=[published],
+            actor=actor,
+            description=child_description,
+        )
+    return published, child
+
+
+def update_version(
+    version: Version,
+    *,
+    actor: User | None,
+    name: str | None = None,
+    description: str | None = None,
+    tags: Sequence[str] | None = None,
+    metadata: Any = None,
+) -> Version:
+    """Change what is said of a version; of a published one all but its metadata. Raises Refused."""
+    try:
+        with transaction.atomic():
+            dataset = lock_dataset(version.dataset_id)
+            version = Version.objects.select_related("dataset__project").get(pk=version.pk)
+            changed: dict[str, Any] = {}
+            if name is not None:
+                changed["name"] = clean_name(name, "version")
+            if description is not None:
+                if len(description) > DESCRIPTION_MAX_CHARS:
+                    raise Refused(f"The description is over {DESCRIPTION_MAX_CHARS:,} characters.")
+                changed["description"] = description
+            if tags is not None:
+                changed["tags"] = _clean_tags(tags)
+            if metadata is not None:
+                if not version.is_draft:
+                    raise Refused(f"{version.name} is published: its metadata cannot change.")
+                if not isinstance(metadata, dict):
+                    raise Refused("Metadata is a JSON object, in braces.")
+                changed["metadata"] = metadata
+            before = {field: getattr(version, field) for field in changed}
+            for field, value in changed.items():
+                setattr(version, field, value)
+            version.updated_at = timezone.now()
+            version.save(update_fields=[*changed, "updated_at"])
+            _touch(dataset, actor)
+            _record("update", version, actor, before=before, after=changed)
+    except IntegrityError as error:
+        raise _name_taken(version.dataset, name or "") from error
+    return version
+
+
+def delete_version(version: Version, *, actor: User | None) -> None:
+    """Delete a draft that has no children; its frames' rows are collected later. Raises Refused."""
+    with transaction.atomic():
+        version = _lock_draft(version)
+        _refuse_while_importing(version)
+        if version.children.exists():
+            raise Refused(f"{version.name} has children. Delete those first.")
+        _record(
+            "delete",
+            version,
+            actor,
+            dataset=version.dataset.uid,
+            parents=list(version.parents.values_list("uid", flat=True)),
+        )
+        membership.delete(version.pk)
+        version.delete()
+        _touch(version.dataset, actor)
+
+
+def delete_frames(version: Version, frame_ids: Collection[str], *, actor: User | None) -> int:
+    """Take frames out of a draft; return how many it held. Raises VersionNotWritable.
+
+    Queries: 1 for each 500 frames and a dozen more.
+    """
+    with transaction.atomic():
+        version = lock_draft(version.pk)
+        held = membership.members(version.pk)
+        gone = BitMap(_revisions(version.dataset, sorted(frame_ids), held).values())
+        if gone:
+            change_membership(version, add=BitMap(), remove=gone)
+            _record("delete frames", version, actor, count=len(gone))
+    return len(gone)
+
+
+def restore(
+    version: Version,
+    source: Version,
+    *,
+    actor: User | None,
+    frame_ids: Collection[str] | None = None,
+) -> int:
+    """Make a draft hold what another version of its dataset does; return how many frames changed.
+
+    All frames, or those with the given ids: one that `source` does not hold is taken out.
+    Raises Refused, VersionNotWritable.
+    """
+    if source.dataset_id != version.dataset_id:
+        raise Refused(f"{source.name} is a version of another dataset.")
+    with transaction.atomic():
+        version = lock_draft(version.pk)
+        held, wanted = membership.members(version.pk), membership.members(source.pk)
+        if frame_ids is not None:
+            ids = sorted(frame_ids)
+            mine = BitMap(_revisions(version.dataset, ids, held).values())
+            wanted = (held - mine) | BitMap(_revisions(version.dataset, ids, wanted).values())
+        add, remove = wanted - held, held - wanted
+        if add or remove:
+            change_membership(version, add=add, remove=remove)
+            _record(
+                "restore",
+                version,
+                actor,
+                source=source.uid,
+                added=len(add),
+                removed=len(remove),
+            )
+    return max(len(add), len(remove))
+
+
+def _published_parents(dataset: Dataset, parents: Sequence[Version]) -> list[Version]:
+    if len({parent.pk for parent in parents}) != len(parents):
+        raise Refused("A parent is named twice.")
+    found = {
+        parent.pk: parent for parent in dataset.versions.filter(pk__in=[p.pk for p in parents])
+    }
+    for parent in parents:
+        if parent.pk not in found:
+            raise Refused(f"{parent.name} is not a version of {dataset.name}.")
+        if found[parent.pk].is_draft:
+            raise Refused(f"{parent.name} is a draft. Publish it, then create its child.")
+    return [found[parent.pk] for parent in parents]
+
+
+def _merged_metadata(parents: Sequence[Version]) -> dict[str, Any]:
+    """Return the parents' metadata, the first parent's where several have a key."""
+    merged: dict[str, Any] = {}
+    for parent in reversed(parents):
+        merged |= parent.metadata
+    return merged
+
+
+def _copy(parent: Version, child: Version) -> None:
+    membership.copy(parent.pk, child.pk)
+    Version.objects.filter(pk=child.pk).update(
+        frame_count=parent.frame_count,
+        annotated_count=parent.annotated_count,
+        region_count=parent.region_count,
+    )
+
+
+def _unite(
+    version: Version, parents: Sequence[Version], rule: Rule | None, chosen: Mapping[str, str]
+) -> None:
+    """Give a new draft the union of its parents, one revision of each frame."""
+    held = {parent.uid: membership.members(parent.pk) for parent in parents}
+    common = BitMap.intersection(*held.values())
+    revisions: dict[str, dict[str, int]] = {}
+    for uid, ordinals in held.items():
+        for part in store.chunks(list(ordinals - common)):
+            rows = Frame.objects.at(version.dataset, part).values_list("frame_id", "pk")
+            for frame_id, pk in rows:
+                revisions.setdefault(frame_id, {})[uid] = ordinal_of(pk)
+    united = common
+    undecided: list[str] = []
+    for frame_id, by_parent in revisions.items():
+        if len(set(by_parent.values())) == 1:
+            winner = next(iter(by_parent))
+        elif chosen.get(frame_id) in by_parent:
+            winner = chosen[frame_id]
+        elif rule is not None:
+            # Parents are asked in the order they were named.
+            winner = [*by_parent][0 if rule == "first" else -1]
+        else:
+            undecided.append(frame_id)
+            continue
+        united.add(by_parent[winner])
+    if undecided:
+        raise VersionConflict(sorted(undecided)[:CONFLICTS_LISTED_MAX], len(undecided))
+    change_membership(version, add=united, remove=BitMap())
+
+
+def _revisions(dataset: Dataset, frame_ids: Sequence[str], held: BitMap) -> dict[str, int]:
+    """Return the ordinals of those of the frames that a set holds. Queries: 1 for each 500."""
+    found: dict[str, int] = {}
+    for part in store.chunks(frame_ids):
+        rows = Frame.objects.filter(dataset=dataset, frame_id__in=part)
+        for frame_id, pk in rows.values_list("frame_id", "pk"):
+            if ordinal_of(pk) in held:
+                found[frame_id] = ordinal_of(pk)
+    return found
+
+
+def _lock_draft(version: Version) -> Version:
+    """Return the draft with its dataset locked; raise Refused for a published or deleted one."""
+    lock_dataset(version.dataset_id)
+    found = Version.objects.select_related("dataset__project").filter(pk=version.pk).first()
+    if found is None:
+        raise Refused(f"{version.name} has been deleted.")
+    if not found.is_draft:
+        raise Refused(f"{found.name} is published and cannot change. Create a child of it.")
+    return found
+
+
+def _refuse_while_importing(version: Version) -> None:
+    if Job.objects.unfinished().filter(version=version).exists():
+        raise Refused(f"An import into {version.name} is running. Wait for it, or cancel it.")
+
+
+def _free_name(dataset: Dataset, name: str) -> str:
+    """Return the name, or the name with the first free number behind it."""
+    taken = set(dataset.versions.filter(name__startswith=name).values_list("name", flat=True))
+    candidates = [name, *(f"{name} {number}" for number in range(2, len(taken) + 2))]
+    return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def _clean_tags(tags: Sequence[str]) -> list[str]:
+    cleaned = list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
+    if len(cleaned) > TAGS_MAX or any(len(tag) > TAG_MAX_CHARS for tag in cleaned):
+        raise Refused(f"At most {TAGS_MAX} tags of at most {TAG_MAX_CHARS} characters each.")
+    return cleaned
+
+
+def _name_taken(dataset: Dataset, name: str) -> Refused:
+    return Refused(f"{dataset.name} has a version named {name.strip()} already.")
+
+
+def _touch(dataset: Dataset, actor: User | None) -> None:
+    Dataset.objects.filter(pk=dataset.pk).update(updated_at=timezone.now(), updated_by=actor)
+
+
+def _record(verb: str, version: Version, actor: User | None, **details: Any) -> None:
+    project = version.dataset.project
+    audit.record(verb, version, project=project, actor=actor, **details)
