@@ -149,7 +149,7 @@ def retry(keys: Sequence[str]) -> int:
             attempts=0,
             due_at=timezone.now() + LOST_AFTER,
         )
-        _send(failed)
+        _send(failed, "frames.render_requested")
     return len(failed)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
     from frames.models import Project
 
 log = structlog.get_logger(__name__)
+
+
+@lru_cache(maxsize=1024)
+def _prefix(text: str) -> Uri | None:
+    """Return an allowed prefix in parts; None, and a line in the log once, if it is none."""
+    try:
+        return parse_prefix(text)
+    except MediaError as error:
+        log.warning("media.prefix_invalid", prefix=text, problem=error.detail)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +47,7 @@ class MediaPolicy:
 
     def prefixes(self) -> list[Uri]:
         """Return the allowed prefixes in parts; one that cannot be read allows nothing."""
-        prefixes = []
-        for text in self.allow:
-            try:
-                prefixes.append(parse_prefix(text))
-            except MediaError as error:
-                log.warning("media.prefix_invalid", prefix=text, problem=error.detail)
-        return prefixes
+        return [prefix for text in self.allow if (prefix := _prefix(text)) is not None]
 
     def check(self, uri: str) -> Uri:
         """Return the URI in parts, if it lies under an allowed prefix.

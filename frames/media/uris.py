@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -132,7 +131,6 @@ def parse_uri(text: str) -> Uri:
     return _parse_bucket(scheme, rest)
 
 
-@lru_cache(maxsize=1024)
 def parse_prefix(text: str) -> Uri:
     """Take a prefix of URIs apart; a bare scheme (`https://`) is the prefix of all its URIs."""
     scheme, separator, rest = text.partition("://")

@@ -7,6 +7,8 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import av
+import numpy as np
 import pytest
 import time_machine
 from django.core.files.storage import storages
@@ -17,6 +19,7 @@ from frames import tasks
 from frames.actions import previews
 from frames.formats.base import FrameData, SourceData
 from frames.media import MediaPolicy, open_uri
+from frames.media.http import BLOCK_BYTES
 from frames.models import Preview, PreviewReason, Source
 from frames.previews.picture import render_picture
 from frames.previews.spec import PREVIEW_EDGE_PX, VIEWER_EDGE_PX
@@ -448,6 +451,29 @@ def test_results_are_written_while_a_long_task_runs(
     monkeypatch.setattr(previews, "FLUSH_S", 0.0)
     render(*rows)
     assert seen == [0, 1, 2]
+
+
+def test_a_remote_video_is_not_fetched_whole(
+    project: Project, site: Site, settings: Settings
+) -> None:
+    """Two frames of a large file take its index and the groups around them."""
+    settings.MEDIA_ALLOW = [site.url]
+    settings.MEDIA_PRIVATE_HOSTS = ["127.0.0.1"]
+    noise = np.random.default_rng(1).integers(0, 255, (480, 640, 3), np.uint8)
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as output:
+        stream = output.add_stream("mjpeg", rate=30, options={"strict": "-1", "qscale": "1"})
+        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
+        for number in range(300):
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(np.roll(noise, number))))
+        output.mux(stream.encode(None))
+    data = file.getvalue()
+    assert len(data) > 10 * BLOCK_BYTES, len(data)
+    uri = site.file("/large.mp4", data)
+    rows = render(*(make_preview(project, uri, timestamp_ms=at) for at in (0, 5000)))
+    assert {row.state for row in rows} == {READY}
+    spans = [headers["Range"].removeprefix("bytes=").split("-") for _, headers in site.requests]
+    assert sum(int(last) + 1 - int(first) for first, last in spans) < len(data) / 2
 
 
 # --- lost work ------------------------------------------------------------------------------
