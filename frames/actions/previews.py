@@ -81,7 +81,6 @@ def _send(previews: Iterable[Preview], task: str = "frames.render_previews") -> 
             enqueue(task, keys=[preview.key for preview in chunk])
 
 
-@transaction.atomic
 def _want(project_pk: int, specs: Iterable[PreviewSpec], task: str) -> dict[str, Preview]:
     """Make the rows that are missing, enqueue them, and return all by key."""
     wanted = {spec.key(project_pk): spec for spec in specs}
@@ -101,9 +100,12 @@ def _want(project_pk: int, specs: Iterable[PreviewSpec], task: str) -> dict[str,
         for key, spec in wanted.items()
         if key not in found
     ]
-    # Another planner may have made some of them in this moment; it sends them too.
-    Preview.objects.bulk_create(missing, ignore_conflicts=True, batch_size=500)
-    _send(missing, task)
+    # A page that misses nothing must not wait for whoever is writing.
+    if missing:
+        with transaction.atomic():
+            # Another planner may have made some of them in this moment; it sends them too.
+            Preview.objects.bulk_create(missing, ignore_conflicts=True, batch_size=500)
+            _send(missing, task)
     return found | {preview.key: preview for preview in missing}
 
 

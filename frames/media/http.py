@@ -19,6 +19,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 from urllib3.util import Timeout, parse_url
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from frames.media.addresses import checked_address
 from frames.media.errors import MediaError
@@ -85,6 +86,13 @@ def _headers_in_time(connection: HTTPConnection) -> Iterator[None]:
     seconds = cast("float", connection.timeout)
     with _cut_off_after(seconds, lambda: sock.shutdown(socket.SHUT_RDWR)):
         yield
+
+
+def _tls_problem(error: SSLError) -> str:
+    cause = error.args[0] if error.args else None
+    if isinstance(cause, CertificateError):
+        return "the certificate is another host's"
+    return getattr(cause, "verify_message", "") or "the handshake failed"
 
 
 class _Connection(HTTPConnection):
@@ -159,7 +167,8 @@ class HttpFile:
                 ) from error
             if isinstance(error, SSLError):
                 raise MediaError(
-                    PreviewReason.UNREACHABLE, f"No secure connection to {host}."
+                    PreviewReason.UNREACHABLE,
+                    f"No secure connection to {host}: {_tls_problem(error)}.",
                 ) from error
             raise MediaError(
                 PreviewReason.UNREACHABLE, f"The connection to {host} failed.", retryable=True

@@ -163,7 +163,7 @@ def test_planning_costs_few_queries(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     version = version_of(project, [f"{folder.as_uri()}/{number}.jpg" for number in range(40)])
-    # project / sources / savepoint / which rows are there / new rows / release
+    # dataset / sources / which rows are there / savepoint, new rows, release
     with django_assert_num_queries(6):
         plan(version)
 
@@ -549,15 +549,20 @@ def test_a_file_that_kills_its_worker_is_set_apart_and_given_up(
 
 
 def test_a_request_makes_what_is_missing_once(
-    project: Project, folder: Path, sent: list[list[str]]
+    project: Project,
+    folder: Path,
+    sent: list[list[str]],
+    django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
+    """And takes no lock where nothing is missing: a page never waits for a writer."""
     version = version_of(project, [picture(folder, f"{number}.jpg") for number in range(3)])
     sources = list(Source.objects.filter(frame__dataset=version.dataset))
     found = previews.request(project, sources, VIEWER_EDGE_PX)
     assert found.keys() == {source.pk for source in sources}
     assert {row.edge_px for row in found.values()} == {VIEWER_EDGE_PX}
     assert [len(keys) for keys in sent] == [3]
-    again = previews.request(project, sources, VIEWER_EDGE_PX)
+    with django_assert_num_queries(1):
+        again = previews.request(project, sources, VIEWER_EDGE_PX)
     assert {row.key for row in again.values()} == {row.key for row in found.values()}
     assert len(sent) == 1
     previews.render(sent[0])
