@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from frames.demo import geometry
-from frames.demo.geometry import Camera, Ring
+from frames.demo.geometry import NEAR_M, Camera, Point, Ring
 from frames.demo.street import (
     BODIES,
     FRONT_M,
@@ -226,34 +226,28 @@ class Painter:
         """Draw road, pavements, markings and crossings."""
         camera, mood = self.camera, self.mood
         sign = -1 if camera.backward else 1
+        road, marking = CLASSES["road"][0], CLASSES["lane marking"][0]
         pavement = CLASSES["pavement"][0]
-        horizon = camera.horizon_px
-        whole = [(0.0, horizon), (float(camera.width), horizon)]
-        whole += [(float(camera.width), float(camera.height)), (0.0, float(camera.height))]
-        self.fill(whole, self.lit(mood.pavement, 12), pavement)
 
         def strip(x0: float, x1: float, z0: float, z1: float, color: Color, class_id: int) -> None:
             self.quad([(x0, 0, z0), (x1, 0, z0), (x1, 0, z1), (x0, 0, z1)], color, class_id)
 
+        kerb = ROAD_EDGE_M + 0.16
+        across = (
+            (-80.0, -kerb, mood.pavement, 0.98, pavement),
+            (-kerb, -ROAD_EDGE_M, (206, 204, 200), 1.0, pavement),
+            (-ROAD_EDGE_M, -LANE_M, mood.road, 0.93, road),
+            (-LANE_M, LANE_M, mood.road, 1.0, road),
+            (LANE_M, ROAD_EDGE_M, mood.road, 0.93, road),
+            (ROAD_EDGE_M, kerb, (206, 204, 200), 1.0, pavement),
+            (kerb, 80.0, mood.pavement, 0.98, pavement),
+        )
         # In pieces, so that the far ones sink into the haze.
-        steps = [0.5, 5, 10, 16, 24, 34, 46, 60, 80, 105, 140, 190, 260, 400]
-        road, marking = CLASSES["road"][0], CLASSES["lane marking"][0]
-        for a, b in pairwise(steps):
+        along = (NEAR_M, CLEAR_M, 17, 23, 30, 38, 48, 60, 75, 95, 120, 160, 220, 340, 1500)
+        for a, b in pairwise(along):
             z0, z1, depth = camera.z + sign * a, camera.z + sign * b, (a + b) / 2
-            if a:
-                strip(-60, 60, z0, z1, self.lit(mood.pavement, depth, 0.98), pavement)
-            strip(
-                -ROAD_EDGE_M - 0.16,
-                ROAD_EDGE_M + 0.16,
-                z0,
-                z1,
-                self.lit((206, 204, 200), depth),
-                pavement,
-            )
-            strip(-ROAD_EDGE_M, ROAD_EDGE_M, z0, z1, self.lit(mood.road, depth), road)
-            for side in (-1, 1):
-                x0, x1 = sorted((side * LANE_M, side * ROAD_EDGE_M))
-                strip(x0, x1, z0, z1, self.lit(mood.road, depth, 0.93), road)
+            for x0, x1, color, factor, class_id in across:
+                strip(x0, x1, z0, z1, self.lit(color, depth, factor), class_id)
         white = (236, 236, 230)
         first = math.floor(camera.z / 9) * 9
         for index in range(-16, 17):
@@ -341,7 +335,7 @@ class Painter:
                 quads.append(((x, y0, z0), (x, y0, z1), (x, y1, z1), (x, y1, z0)))
         if quads:
             seen = camera.seen(np.array(quads, float).reshape(-1, 3)).reshape(-1, 4, 3)
-            ahead = seen[:, :, 2].min(axis=1) > geometry.NEAR_M
+            ahead = seen[:, :, 2].min(axis=1) > NEAR_M
             places = camera.project(np.where(seen[:, :, 2:] > 0.1, seen, 1.0).reshape(-1, 3))
             rings = (places * _SCALE).reshape(-1, 8).tolist()
             frame = self.lit(shade(mood.walls[building.wall], 1.22), depth_m, sunny)
@@ -617,7 +611,7 @@ class Painter:
             lean = math.sin(self.time_s * 7 + thing.track) if thing.speed else 0.0
             outline = ring(_rider(lean))
             self.fill(outline, self.lit(thing.paint, depth), class_id)
-            self._dress_rider(thing, ring, lean, depth, scale=scale)
+            self._dress_rider(thing, ring, lean, depth, towards=towards, scale=scale)
             return Label(thing, outline, round(depth, 1))
         if thing.kind == "traffic light":
             outline = ring(
@@ -654,7 +648,14 @@ class Painter:
         return Label(thing, outline, round(depth, 1))
 
     def _dress_walker(
-        self, thing: Thing, ring: Any, stride: float, depth: float, *, towards: bool, scale: float
+        self,
+        thing: Thing,
+        ring: Callable[[Iterable[Point]], Ring],
+        stride: float,
+        depth: float,
+        *,
+        towards: bool,
+        scale: float,
     ) -> None:
         s = stride * 0.16
         trousers = self.lit(thing.second, depth)
@@ -695,7 +696,14 @@ class Painter:
         self.fill(ring([(0.06, 1.42), (0.2, 1.4), (0.17, 0.95), (0.08, 0.92)]), shaded)
 
     def _dress_rider(
-        self, thing: Thing, ring: Any, lean: float, depth: float, *, scale: float
+        self,
+        thing: Thing,
+        ring: Callable[[Iterable[Point]], Ring],
+        lean: float,
+        depth: float,
+        *,
+        towards: bool,
+        scale: float,
     ) -> None:
         tyre = self.lit((30, 30, 34), depth)
         self.fill(ring([(-0.035, 0), (0.035, 0), (0.035, 0.66), (-0.035, 0.66)]), tyre)
@@ -705,10 +713,15 @@ class Painter:
         self.fill(ring([(-0.03, 0.95), (-0.2, 0.95), (-0.17, 0.36 - k), (-0.06, 0.36 - k)]), legs)
         ((x, y),) = ring([(0.0, 1.68)])
         self.disc(x, y, 0.125 * scale, self.lit((236, 232, 224), depth))
-        self.fill(
-            ring([(-0.12, 1.66), (0.12, 1.66), (0.1, 1.58), (-0.1, 1.58)]),
-            self.lit(_SKIN[thing.track % 4], depth),
-        )
+        if towards:
+            face = ring([(-0.12, 1.66), (0.12, 1.66), (0.1, 1.58), (-0.1, 1.58)])
+            self.fill(face, self.lit(_SKIN[thing.track % 4], depth))
+        else:
+            # The saddle and, below it, the rear light.
+            saddle = ring([(-0.09, 0.98), (0.09, 0.98), (0.06, 0.9), (-0.06, 0.9)])
+            self.fill(saddle, self.lit((34, 34, 38), depth))
+            (light,) = ring([(0.0, 0.78)])
+            self.disc(*light, 0.03 * scale, (232, 40, 34))
         self.fill(
             ring([(0.06, 1.45), (0.2, 1.42), (0.17, 1.0), (0.08, 0.97)]),
             self.lit(thing.paint, depth, 0.82),
