@@ -21,7 +21,7 @@ from frames.models import Dataset, Preview, PreviewReason, Project, Source
 from frames.models.frame import frame_pk
 from frames.previews.picture import render_picture
 from frames.previews.spec import PREVIEW_EDGE_PX, Kind, PreviewSpec, kind_of, spec_for
-from frames.previews.storage import save_preview
+from frames.previews.storage import has_preview, save_preview
 from frames.previews.video import render_video_frames
 
 if TYPE_CHECKING:
@@ -139,20 +139,23 @@ def request(project: Project, sources: Iterable[Source], edge_px: int) -> dict[i
 
 
 def retry(keys: Sequence[str]) -> int:
-    """Try again what has failed; return how many that were."""
+    """Make again what has failed, and what was made and is gone; return how many that were."""
     with transaction.atomic():
-        failed = list(
-            Preview.objects.select_for_update().filter(key__in=keys, state=Preview.State.FAILED)
-        )
-        Preview.objects.filter(key__in=[preview.key for preview in failed]).update(
+        answered = Preview.objects.select_for_update().filter(key__in=keys)
+        again = [
+            preview
+            for preview in answered.exclude(state=Preview.State.PENDING)
+            if preview.state == Preview.State.FAILED or not has_preview(preview.name)
+        ]
+        Preview.objects.filter(key__in=[preview.key for preview in again]).update(
             state=Preview.State.PENDING,
             reason="",
             detail="",
             attempts=0,
             due_at=timezone.now() + LOST_AFTER,
         )
-        _send(failed, "frames.render_requested")
-    return len(failed)
+        _send(again, "frames.render_requested")
+    return len(again)
 
 
 def sweep() -> int:

@@ -118,6 +118,11 @@ def save_preview(name: str, data: bytes) -> None:
     storages["previews"].save(name, ContentFile(data))
 
 
+def has_preview(name: str) -> bool:
+    """Return whether a preview is where it was kept."""
+    return storages["previews"].exists(name)
+
+
 def preview_url(preview: Preview) -> str:
     """Return the URL at which a browser reads a preview that is ready."""
     storage = storages["previews"]

@@ -586,6 +586,22 @@ def test_a_retry_starts_anew(project: Project, folder: Path, sent: list[list[str
     assert row.state == READY
 
 
+def test_a_preview_whose_file_is_gone_is_made_again(
+    project: Project, folder: Path, sent: list[list[str]]
+) -> None:
+    """The previews' folder may be emptied, or not be part of a backup."""
+    row, kept = render(
+        make_preview(project, picture(folder, "a.jpg")),
+        make_preview(project, picture(folder, "b.jpg")),
+    )
+    storages["previews"].delete(row.name)
+    assert previews.retry([row.key, kept.key]) == 1
+    assert sent == [[row.key]]
+    render(row)
+    assert row.state == READY
+    assert storages["previews"].exists(row.name)
+
+
 def test_the_sweep_takes_a_bounded_number(
     project: Project, sent: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
