@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.http import Http404
 from django.shortcuts import redirect
@@ -49,6 +49,20 @@ if TYPE_CHECKING:
     from frames.web.overlay import Shape
     from frames.web.pictures import Picture
     from frames.web.strip import Strip
+
+
+# Of the picture's longer side. The labels of what is smaller would cover one another.
+SMALL_SHARE: Final = 0.06
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnShape:
+    """A region with the place of its label; that of a small one is shown when it is looked at."""
+
+    shape: Shape
+    x: str
+    y: str
+    is_small: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +115,20 @@ class View:
         return plural(len(self.in_masks), "mask value")
 
     @property
-    def drawn(self) -> list[tuple[Shape, str]]:
-        """The regions that can be drawn and how far down each one's label stands.
-
-        None where the size they are measured in is unknown.
-        """
+    def drawn(self) -> list[DrawnShape]:
+        """The regions that can be drawn; none where the size they are measured in is unknown."""
         if not self.width:
             return []
         # A label above a region at the top edge would be cut off.
         highest = 1.4 * float(self.text_height)
+        small = SMALL_SHARE * max(self.width, self.height)
         return [
-            (shape, f"{max(shape.anchor[1], highest):.1f}")
+            DrawnShape(
+                shape=shape,
+                x=f"{max(shape.box[0], 0):.1f}",
+                y=f"{max(shape.box[1], highest):.1f}",
+                is_small=shape.edge < small,
+            )
             for shape in self.shapes
             if shape.is_drawn
         ]
@@ -228,6 +245,11 @@ class FramePage:
     def context_url(self) -> str:
         """All frames of the context."""
         return context_address(self.version, self.context_id, filter_of(self.query))
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether its context has no other frame, so that the way up skips the context."""
+        return self.detail.count == 1
 
     @property
     def version_url(self) -> str:

@@ -37,9 +37,9 @@ class Ellipse:
 class Shape:
     """One region.
 
-    One of `path` (SVG path data), `ellipse` and `points` is set where it can be drawn; `anchor`
-    is where its label is written. `in_mask` says that it is a value of a mask. `words` say its
-    geometry: "box 12,40-96,210".
+    One of `path` (SVG path data), `ellipse` and `points` is set where it can be drawn; `box` is
+    what it lies in: x and y of its least and greatest corner. `in_mask` says that it is a value
+    of a mask. `words` say its geometry: "box 12,40-96,210".
     """
 
     number: int
@@ -51,7 +51,7 @@ class Shape:
     path: str = ""
     ellipse: Ellipse | None = None
     points: tuple[tuple[str, str], ...] = ()
-    anchor: tuple[float, float] = (0, 0)
+    box: tuple[float, float, float, float] = (0, 0, 0, 0)
     in_mask: bool = False
 
     @property
@@ -65,9 +65,9 @@ class Shape:
         return self.labels[0].style if self.labels else "hue-none dash-0"
 
     @property
-    def anchor_x(self) -> str:
-        """Where the label begins; inside the picture."""
-        return _px(max(0, self.anchor[0]))
+    def edge(self) -> float:
+        """The longer side of its box."""
+        return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
 
     @property
     def is_drawn(self) -> bool:
@@ -105,7 +105,7 @@ def shape_of(roi: dict[str, Any], number: int) -> Shape:
     poly = roi.get("poly") or []
     kind = meta.get("_type")
     path, ellipse = "", None
-    anchor: tuple[float, float] = (0, 0)
+    box: tuple[float, float, float, float] = (0, 0, 0, 0)
     points: tuple[tuple[str, str], ...] = ()
     if not poly:
         mask = roi.get("mask") or {}
@@ -114,18 +114,21 @@ def shape_of(roi: dict[str, Any], number: int) -> Shape:
         words = f"{SPATIAL_TYPES[kind]}, not drawn"
     elif kind == "elp" and len(poly) == 5:
         # The SDK's ellipse is cx, cy, rx, ry and an angle in radians.
-        cx, cy, rx, ry = (_px(value) for value in poly[:4])
-        ellipse = Ellipse(cx, cy, rx, ry, _px(degrees(poly[4])))
+        x, y, *radii, theta = poly
+        cx, cy, rx, ry = map(_px, poly[:4])
+        ellipse = Ellipse(cx, cy, rx, ry, _px(degrees(theta)))
         words = f"ellipse at {cx},{cy}, radii {rx},{ry}, turned {ellipse.angle}°"
-        anchor = (poly[0] - poly[2], poly[1] - poly[3])
+        # Whatever its angle, it reaches no further than its longer radius.
+        reach = max(map(abs, radii))
+        box = (x - reach, y - reach, x + reach, y + reach)
     elif kind == "elp":
         words = "ellipse without its five numbers, not drawn"
     else:
         rings = _rings(poly)
         xs = [x for ring in rings for x, _ in ring]
         ys = [y for ring in rings for _, y in ring]
-        anchor = (min(xs), min(ys))
-        corners = f"{_px(min(xs))},{_px(min(ys))}-{_px(max(xs))},{_px(max(ys))}"
+        box = (min(xs), min(ys), max(xs), max(ys))
+        corners = "{},{}-{},{}".format(*map(_px, box))
         if kind == "k2d" or max(map(len, rings)) < 2:
             points = tuple((_px(x), _px(y)) for ring in rings for x, y in ring)
             words = f"{plural(len(points), 'key point')} within {corners}"
@@ -147,7 +150,7 @@ def shape_of(roi: dict[str, Any], number: int) -> Shape:
         path=path,
         ellipse=ellipse,
         points=points,
-        anchor=anchor,
+        box=box,
         in_mask=not poly,
     )
 

@@ -51,7 +51,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class GroupCard:
-    """The frames of one context, or with one value of a key, under one picture."""
+    """The frames of one context, or with one value of a key, under one picture.
+
+    `url` is their page; `open_url` is where the card leads: straight to a frame that is alone.
+    """
 
     value: str
     frames: int
@@ -59,6 +62,7 @@ class GroupCard:
     first_timestamp: float | None
     last_timestamp: float | None
     url: str
+    open_url: str
     picture: Picture
 
     @property
@@ -398,7 +402,10 @@ def _group_cards(version: Version, rows: Sequence[GroupRow], query: FrameQuery) 
             matched=row.matched,
             first_timestamp=row.first_timestamp,
             last_timestamp=row.last_timestamp,
-            url=_group_address(version, row.value, query),
+            url=(url := _group_address(version, row.value, query)),
+            open_url=frame_address(version, row.cover.frame.frame_id, filter_of(query))
+            if row.frames == 1
+            else url,
             picture=picture,
         )
         for row, picture in zip(rows, pictures, strict=True)

@@ -138,6 +138,21 @@ def test_regions_are_drawn_and_said_in_words(
         assert words in body
 
 
+def test_label_of_a_small_region_waits_until_it_is_looked_at(
+    project: Project, browse: Callable[[User | None], Client], viewer: User
+) -> None:
+    rois = [
+        {"label": ["near"], "poly": [0, 0, 600, 0, 600, 400, 0, 400]},
+        {"label": ["far"], "poly": [100, 100, 110, 100, 110, 120, 100, 120]},
+    ]
+    version = make_version(project, [make_frame("f", rois=rois)])
+    body = browse(viewer).get(frame_address(version, "f", {})).content.decode()
+    shapes = re.findall(r'<g class="shape ([^"]+)" data-shape="(\d)"', body)
+    assert [(number, "small" in style) for style, number in shapes] == [("0", False), ("1", True)]
+    # The first touches the top: its label is moved inside.
+    assert re.findall(r'<text x="0.0" y="([\d.]+)"', body) == ["14.0"]
+
+
 def test_sources_are_tabs_and_each_shows_its_own_regions(
     project: Project, browse: Callable[[User | None], Client], viewer: User
 ) -> None:

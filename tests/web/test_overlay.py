@@ -75,6 +75,13 @@ def test_what_cannot_be_drawn_is_said(roi: dict[str, Any]) -> None:
     assert shape.words
 
 
+def test_box_holds_the_region() -> None:
+    assert shape_of({"poly": [4, 9, 1, 2, 7, 3]}, 0).box == (1, 2, 7, 9)
+    turned = shape_of({"poly": [50, 40, 20, -10, 1], "meta": {"_type": "elp"}}, 0)
+    assert turned.box == (30, 20, 70, 60)
+    assert turned.edge == 40
+
+
 @pytest.mark.parametrize("poly", [[RING_SEPARATOR], [RING_SEPARATOR, RING_SEPARATOR]])
 def test_empty_rings_are_no_error(poly: list[float]) -> None:
     assert shape_of({"poly": poly}, 0).points == (("0", "0"),)

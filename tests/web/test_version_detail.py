@@ -35,6 +35,17 @@ def test_group_by_url_is_the_default_and_has_a_card_for_each_context(
     assert f'href="{base}/context/?id=drive%2Fa"' in body
 
 
+def test_card_of_a_single_frame_leads_straight_to_it(
+    base: str, browse: Callable[[User | None], Client], viewer: User
+) -> None:
+    client = browse(viewer)
+    assert f'href="{base}/frames/still/"' in client.get(f"{base}/").content.decode()
+    still = client.get(f"{base}.json").json()["items"][2]
+    assert still["url"] == f"{base}/context/?id=https%3A%2F%2Fexample.com%2Fstill.jpg"
+    body = client.get(f"{base}/frames/still/").content.decode()
+    assert f'<a href="{base}/" data-shortcut="Escape">' in body
+
+
 def test_split_preview_has_a_card_for_each_frame(
     base: str, browse: Callable[[User | None], Client], viewer: User
 ) -> None:
