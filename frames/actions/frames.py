@@ -129,6 +129,7 @@ class Stager:
         store.insert(Frame, _FRAME_COLUMNS, frame_rows)
         store.insert(Source, _SOURCE_COLUMNS, source_rows)
         self._writer.write(batch.terms, ordinals)
+        self._write_identities(dataset, lookup, frame_rows)
         result.changed = ordinal - first
         if result.changed:
             self._generation = new_generation()
@@ -165,6 +166,24 @@ class Stager:
             occurrence += 1
             frame_id = repeated_id(frame.frame_id, occurrence)
             lookup.load([frame_id])
+
+    def _write_identities(
+        self, dataset: Dataset, lookup: _Lookup, rows: list[tuple[Any, ...]]
+    ) -> None:
+        """Give each new revision the number of its frame's others, or its own if there is none."""
+        if not rows:
+            return
+        ordinals = np.array([ordinal_of(row[0]) for row in rows], dtype=np.int64)
+        identities = ordinals.copy()
+        names = [row[2] for row in rows]
+        others = {n: lookup.any[name] for n, name in enumerate(names) if name in lookup.any}
+        if others:
+            known = BitMap(others.values())
+            numbers = DatasetIndex(dataset).identities(known).tolist()
+            number_of = dict(zip(known, numbers, strict=True))
+            for place, ordinal in others.items():
+                identities[place] = number_of[ordinal]
+        self._writer.write_identities(ordinals, identities)
 
     def _add_replaced_since(self, dataset: Dataset, held: BitMap) -> None:
         """Find the frames that another writer gave the version while this one was staging."""
@@ -212,6 +231,8 @@ class _Lookup:
 
     def __init__(self, dataset: Dataset, members: BitMap, staged: BitMap) -> None:
         self.held: dict[str, Held] = {}
+        # One revision of each frame that the dataset has at all, in whatever version.
+        self.any: dict[str, int] = {}
         self._dataset = dataset
         self._members = members
         self._staged = staged
@@ -227,6 +248,7 @@ class _Lookup:
             rows = Frame.objects.filter(dataset=self._dataset, frame_id__in=part)
             for pk, frame_id, digest in rows.values_list("pk", "frame_id", "digest"):
                 ordinal = ordinal_of(pk)
+                self.any[frame_id] = ordinal
                 # A staged revision takes the place of the one that the version holds.
                 if ordinal in self._staged or (
                     ordinal in self._members and frame_id not in self.held

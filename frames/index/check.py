@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from frames.index import membership, store
-from frames.index.bitmaps import SEGMENT_BITS, SEGMENT_SIZE, load, to_array
+from frames.index.bitmaps import SEGMENT_BITS, SEGMENT_SIZE, BitMap, load, to_array
+from frames.index.reader import DatasetIndex
 from frames.index.rows import TermSet, frame_terms, region_terms
 from frames.index.terms import HASH_BUCKET, TEXT, Token, hash_bucket, number_token
 from frames.index.writer import ENTRY
@@ -35,6 +37,7 @@ def check(dataset: Dataset) -> Iterator[str]:
     known = set(terms.values())
     for segment in range((dataset.next_ordinal + SEGMENT_SIZE - 1) >> SEGMENT_BITS):
         yield from _check_segment(dataset, segment, terms, known)
+    yield from _check_identities(dataset)
     for version in dataset.versions.all():
         yield from _check_version(version)
 
@@ -98,6 +101,32 @@ def _check_segment(
     held_counts[: len(offsets) - 1] = np.diff(offsets)
     if not np.array_equal(held_counts, counts):
         yield f"segment {segment}: the offsets of regions differ from the rows"
+
+
+def _check_identities(dataset: Dataset) -> Iterator[str]:
+    """Equal frame ids must have equal numbers and different ones different, chunk by chunk."""
+    index = DatasetIndex(dataset)
+    rows = Frame.objects.filter(dataset=dataset).order_by("frame_id", "pk")
+    before: tuple[str, int] | None = None
+    used: BitMap = BitMap()
+    page: list[tuple[str, int]] = []
+    for row in chain(rows.values_list("frame_id", "pk").iterator(chunk_size=2_000), [None]):
+        if row is not None:
+            page.append(row)
+            if len(page) < 2_000:
+                continue
+        found = BitMap(ordinal_of(pk) for _, pk in page)
+        number = dict(zip(found, index.identities(found).tolist(), strict=True))
+        for frame_id, pk in page:
+            identity = number[ordinal_of(pk)]
+            is_same = before is not None and before[0] == frame_id
+            if is_same != (before is not None and before[1] == identity):
+                yield f"frame {frame_id}: a revision has the number of another frame"
+            elif not is_same and identity in used:
+                yield f"frame {frame_id}: its number is that of another frame"
+            used.add(identity)
+            before = (frame_id, identity)
+        page = []
 
 
 def _check_version(version: Version) -> Iterator[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from pyroaring import BitMap
 
 from frames.index import membership, regions, store
-from frames.index.bitmaps import from_array, load, to_array, union
+from frames.index.bitmaps import SEGMENT_BITS, from_array, load, to_array, union
 from frames.index.cache import cache
 from frames.index.numbers import bounds
 from frames.index.regions import RegionSet
@@ -25,7 +25,7 @@ from frames.index.terms import (
     term_text,
 )
 from frames.index.writer import ENTRY
-from frames.models import Key, RegionOffsets, Term, Version
+from frames.models import Identities, Key, RegionOffsets, Term, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -72,6 +72,29 @@ class DatasetIndex:
         if found is None:
             found = membership.members(version.pk)
             cache.put(slot, found, len(found.serialize()))
+        return found
+
+    def identities(self, frames: BitMap) -> UInt32Array:
+        """Return which frame each revision is one of, in ascending order: (n,) uint32.
+
+        Queries: 1 for each 500 segments that are not in the cache.
+        """
+        values = to_array(frames)
+        segments = values >> SEGMENT_BITS
+        wanted = np.unique(segments).tolist()
+        slots = {s: ("identities", s, self._generation) for s in wanted}
+        columns: dict[int, UInt32Array] = {
+            s: column for s, slot in slots.items() if (column := cache.get(slot)) is not None
+        }
+        missing = [store.row_id(self.dataset.pk, s) for s in wanted if s not in columns]
+        for pk, data in store.rows_by_id(Identities, missing, "identities"):
+            column = np.frombuffer(data, dtype="<u4")
+            columns[pk & store.SEGMENT_MASK] = column
+            cache.put(slots[pk & store.SEGMENT_MASK], column, column.nbytes)
+        found = np.empty(len(values), dtype=np.uint32)
+        for segment in wanted:
+            here = segments == segment
+            found[here] = columns[segment][values[here] & store.SEGMENT_MASK]
         return found
 
     # --- frame space --------------------------------------------------------------------
@@ -187,6 +210,24 @@ class DatasetIndex:
             if inside:
                 found = found | RegionSet({segment: inside})
         return found
+
+    def region_counts_by_text(self, key: str, frames: BitMap) -> dict[str, int]:
+        """Return how many regions of the given frames have each text of a region key.
+
+        Queries: 3, and 1 for each 500 texts.
+        """
+        found = self._key(key)
+        if found is None:
+            return {}
+        texts = dict(Term.objects.filter(key=found, kind=TEXT).values_list("pk", "value"))
+        inside = self.regions_of(frames).segments
+        counts: dict[str, int] = {}
+        for pk, segment, data, _ in store.postings_of(list(texts)):
+            if segment in inside and (
+                count := inside[segment].intersection_cardinality(load(data))
+            ):
+                counts[texts[pk]] = counts.get(texts[pk], 0) + count
+        return counts
 
     def frames_of(self, found: RegionSet) -> BitMap:
         """Return the frames that have at least one of the regions. Queries: 0 or 1."""

@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from django.db import transaction
+from django.db.models import Min
 
 from frames.index import store
 from frames.index.gather import TermBatch
 from frames.index.writer import IndexWriter
-from frames.models import Dataset, Frame, Key, Posting, RegionOffsets, Term
+from frames.models import Dataset, Frame, Identities, Key, Posting, RegionOffsets, Term
 from frames.models.dataset import new_generation
-from frames.models.frame import frame_pk
+from frames.models.frame import frame_pk, ordinal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
 
 BATCH_FRAMES: Final = 5_000
 
@@ -34,6 +37,7 @@ def reindex(dataset_pk: int, *, progress: Callable[[int, int], None] | None = No
         Key.objects.filter(dataset=dataset).delete()
         first, end = store.row_id(dataset.pk, 0), store.row_id(dataset.pk + 1, 0)
         store.delete_range(RegionOffsets, first, end)
+        store.delete_range(Identities, first, end)
         writer = IndexWriter(dataset)
         done, after = 0, frame_pk(dataset.pk, 0) - 1
         while True:
@@ -44,6 +48,8 @@ def reindex(dataset_pk: int, *, progress: Callable[[int, int], None] | None = No
             )
             if not batch:
                 break
+            ordinals = np.array([frame.ordinal for frame in batch], dtype=np.int64)
+            writer.write_identities(ordinals, _first_revisions(dataset, batch))
             terms = TermBatch()
             for frame in batch:
                 terms.add(
@@ -54,10 +60,21 @@ def reindex(dataset_pk: int, *, progress: Callable[[int, int], None] | None = No
                     rois=frame.rois,
                 )
             terms.close()
-            writer.write(terms, np.array([frame.ordinal for frame in batch], dtype=np.int64))
+            writer.write(terms, ordinals)
             after = batch[-1].pk
             done += len(batch)
             if progress is not None:
                 progress(done, dataset.next_ordinal)
         Dataset.objects.filter(pk=dataset.pk).update(generation=new_generation())
     return done
+
+
+def _first_revisions(dataset: Dataset, batch: Sequence[Frame]) -> npt.NDArray[np.int64]:
+    """Return the ordinal of each frame's first revision. Queries: 1 for each 500 frames."""
+    first: dict[str, int] = {}
+    for part in store.chunks([frame.frame_id for frame in batch]):
+        rows = Frame.objects.filter(dataset=dataset, frame_id__in=part).values("frame_id")
+        first |= {
+            row["frame_id"]: ordinal_of(row["least"]) for row in rows.annotate(least=Min("pk"))
+        }
+    return np.array([first[frame.frame_id] for frame in batch], dtype=np.int64)

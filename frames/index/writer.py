@@ -20,7 +20,7 @@ from frames.index.terms import (
     hash_bucket,
     is_region_key,
 )
-from frames.models import Dataset, Key, Posting, RegionOffsets
+from frames.models import Dataset, Identities, Key, Posting, RegionOffsets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +64,22 @@ class IndexWriter:
         for segment in np.unique(segments[ordinals >= 0]).tolist():
             here = np.where(segments == segment, ordinals, -1)
             self._write_segment(segment, batch, here, term_of)
+
+    def write_identities(
+        self, ordinals: npt.NDArray[np.int64], identities: npt.NDArray[np.int64]
+    ) -> None:
+        """Note which frame each new revision is one of; both (n,) int64, ordinals ascending."""
+        segments = ordinals >> SEGMENT_BITS
+        for segment in np.unique(segments).tolist():
+            here = segments == segment
+            pk = store.row_id(self.dataset_pk, segment)
+            found = list(store.rows_by_id(Identities, [pk], "identities"))
+            old = np.frombuffer(found[0][1], dtype="<u4") if found else np.zeros(0, dtype="<u4")
+            rows = ordinals[here] & store.SEGMENT_MASK
+            new = np.zeros(int(rows[-1]) + 1, dtype="<u4")
+            new[: len(old)] = old
+            new[rows] = identities[here]
+            store.upsert(Identities, ("id", "identities"), [(pk, new.tobytes())])
 
     def _write_segment(
         self,

@@ -5,7 +5,7 @@ from frames.models.audit_event import AuditEvent
 from frames.models.data_view import DataView
 from frames.models.dataset import Dataset
 from frames.models.frame import Frame
-from frames.models.index import Key, Membership, Posting, RegionOffsets, Term
+from frames.models.index import Identities, Key, Membership, Posting, RegionOffsets, Term
 from frames.models.job import Job, JobError
 from frames.models.preview import Preview, PreviewReason
 from frames.models.project import Grant, Project
@@ -19,6 +19,7 @@ __all__ = [
     "Dataset",
     "Frame",
     "Grant",
+    "Identities",
     "Job",
     "JobError",
     "Key",

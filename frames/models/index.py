@@ -1,8 +1,8 @@
 """The rows of the bitmap index. Only frames/index reads or writes them.
 
 Keys are composed, not looked up: a posting's key is `term << 16 | segment`, a membership's
-`version << 16 | segment`, an offsets row's `dataset << 16 | segment`. So all segments of one
-term lie together in key order, and no second index is kept (10 M frames: 153 segments).
+`version << 16 | segment`, an offsets' or identities' `dataset << 16 | segment`. So all segments
+of one term lie together in key order, and no second index is kept (10 M frames: 153 segments).
 """
 
 from __future__ import annotations
@@ -110,3 +110,14 @@ class RegionOffsets(models.Model):
 
     id = models.BigIntegerField(primary_key=True)
     offsets = models.BinaryField()
+
+
+class Identities(models.Model):
+    """Which frame each revision of a segment is one of: equal numbers, one frame id.
+
+    `identities` is uint32, one entry a revision; the number is that of the frame's first
+    revision, which need not exist any more.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    identities = models.BinaryField()

@@ -22,7 +22,7 @@ from frames.search.query import GROUP_URL, decode_after, encode_after
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from frames.models import Version
+    from frames.models import Dataset, Version
     from frames.search.query import FrameQuery
 
 LABELS_MAX: Final = 1_000
@@ -125,7 +125,7 @@ def frame_page(version: Version, query: FrameQuery, limit: int) -> FramePage:
     members = index.members(version)
     matched = _matched(index, members, query)
     ordinals, after = order.page_of(index, matched, query, limit)
-    return FramePage(len(members), len(matched), _rows(version, ordinals), after)
+    return FramePage(len(members), len(matched), rows_of(version.dataset, ordinals), after)
 
 
 def group_page(version: Version, query: FrameQuery, limit: int) -> GroupPage:
@@ -144,7 +144,7 @@ def group_page(version: Version, query: FrameQuery, limit: int) -> GroupPage:
     else:
         covers = {value: (hits.min(), 0.0) for value, _, hits in groups}
         first = last = {}
-    rows = _rows(version, [covers[value][0] for value, _, _ in groups])
+    rows = rows_of(version.dataset, [covers[value][0] for value, _, _ in groups])
     items = [
         GroupRow(
             value,
@@ -175,7 +175,7 @@ def context_page(
     everything = contexts.in_order(index, context_id, held)
     found = contexts.in_order(index, context_id, matched, after=place[0] if place else None)
     shown = found[:limit].tolist()
-    rows = _rows(version, [*shown, int(everything[0]), int(everything[-1])])
+    rows = rows_of(version.dataset, [*shown, int(everything[0]), int(everything[-1])])
     items, first, last = rows[:-2], rows[-2].frame, rows[-1].frame
     return ContextPage(
         context_id,
@@ -336,9 +336,9 @@ def _edges(
     return edges
 
 
-def _rows(version: Version, ordinals: Sequence[int]) -> list[FrameRow]:
+def rows_of(dataset: Dataset, ordinals: Sequence[int]) -> list[FrameRow]:
     """Return frames with their sources, in the order of the ordinals. Queries: 2."""
-    frames = {f.ordinal: f for f in Frame.objects.at(version.dataset, set(ordinals))}
+    frames = {f.ordinal: f for f in Frame.objects.at(dataset, set(ordinals))}
     sources: dict[int, list[Source]] = {ordinal: [] for ordinal in frames}
     for source in Source.objects.filter(frame__in=frames.values()).order_by("frame_id", "position"):
         sources[ordinal_of(source.frame_id)].append(source)
