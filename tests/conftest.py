@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.DATABASES  # noqa: B018  read so that they are loaded
     # xdist's workers are to load theirs, with a state folder each.
     del os.environ["DJANGO_SETTINGS_MODULE"]
+    # A machine that is busy with other work makes no property false.
+    hypothesis.settings.register_profile(
+        "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("suite")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
