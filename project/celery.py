@@ -43,4 +43,4 @@ def _name_the_task(task: Task[Any, Any], **kwargs: Any) -> None:
 @beat_embedded_init.connect
 def _end_with_worker(**kwargs: Any) -> None:
     """A worker that is killed takes its processes with it, so that none works on unseen."""
-    die_with_parent()
+    die_with_parent(os.getppid())

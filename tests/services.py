@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,11 @@ def _running(command: Sequence[str], log: Path, user: str | None = None) -> Iter
     """Run a server for the length of the block, its output in a file."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=output, user=user, preexec_fn=die_with_parent
+            command,
+            stdout=output,
+            stderr=output,
+            user=user,
+            preexec_fn=partial(die_with_parent, os.getpid()),
         )
     try:
         yield
@@ -188,7 +193,7 @@ class Worker:
                 env=os.environ | self.environment,
                 stdout=output,
                 stderr=output,
-                preexec_fn=die_with_parent,
+                preexec_fn=partial(die_with_parent, os.getpid()),
             )
         try:
             wait_until(lambda: self.output().count(" ready.") > before, "the worker")

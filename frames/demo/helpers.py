@@ -16,13 +16,16 @@ from project.processes import die_with_parent
 def helpers() -> ProcessPoolExecutor:
     """Return a pool with a process for each core; they end when this process does."""
     return ProcessPoolExecutor(
-        max_workers=os.cpu_count(), mp_context=get_context("spawn"), initializer=_begin
+        max_workers=os.cpu_count(),
+        mp_context=get_context("spawn"),
+        initializer=_begin,
+        initargs=(os.getpid(),),
     )
 
 
-def _begin() -> None:
+def _begin(parent_pid: int) -> None:
     """Give way to the site's own processes, and leave Ctrl-C to the one that asked for help."""
-    die_with_parent()
+    die_with_parent(parent_pid)
     os.nice(10)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # There are no cycles to collect, only very many tuples.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -51,7 +53,7 @@ class Command(BaseCommand):
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.stopping = False
         if options["end_with_parent"]:
-            die_with_parent(signal.SIGTERM)
+            die_with_parent(os.getppid(), signal.SIGTERM)
         _refuse_taken_port()
         for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(name, self._on_signal)
@@ -87,7 +89,7 @@ class Command(BaseCommand):
             cwd=settings.BASE_DIR,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=die_with_parent,  # no threads here that it could disturb
+            preexec_fn=partial(die_with_parent, os.getpid()),  # no threads here to disturb it
         )
 
     def _start_worker(self) -> None:
