@@ -28,7 +28,7 @@ def dataset_or_404(user: User, dataset_uid: str) -> Dataset:
 
 def version_or_404(user: User, dataset_uid: str, version_uid: str) -> Version:
     """Return a version of a project the user is in, with its dataset and project."""
-    versions = Version.objects.visible_to(user).select_related("dataset__project")
+    versions = Version.objects.visible_to(user).select_related("dataset__project", "created_by")
     return get_object_or_404(versions, uid=version_uid, dataset__uid=dataset_uid)
 
 

@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 
 from frames.web import access
 from frames.web.addresses import version_address
-from frames.web.version_detail import version_json
+from frames.web.versions import version_json
 
 if TYPE_CHECKING:
     from django.http import HttpResponse

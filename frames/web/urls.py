@@ -20,6 +20,7 @@ from frames.web.project_list import project_list
 from frames.web.source_original import source_original
 from frames.web.theme import theme
 from frames.web.version_detail import version_detail
+from frames.web.version_info import version_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +49,7 @@ urlpatterns = [
     *page("datasets/<slug:dataset_uid>", dataset_detail, "dataset_detail"),
     path("datasets/<slug:dataset_uid>/import/", import_into_dataset, name="dataset_import"),
     *page(VERSION, version_detail, "version_detail"),
+    *page(f"{VERSION}/info", version_info, "version_info"),
     *page(f"{VERSION}/labels", label_list, "label_list"),
     *page(f"{VERSION}/context", context_detail, "context_detail"),
     # An id that no path can hold (`..`, a line break) comes as ?id=.

@@ -19,21 +19,21 @@ from frames.web.addresses import context_address, frame_address, version_address
 from frames.web.http import respond
 from frames.web.labels import Label, distinct_labels
 from frames.web.pictures import Picture, pictures_of, ratio_of, shown_source
-from frames.web.text import count, elapsed, head_and_tail, moment, plural, span
+from frames.web.text import count, head_and_tail, moment, plural, span
+from frames.web.versions import panel_of, version_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from django.contrib.auth.models import User
     from django.http import HttpResponse
 
     from frames.search.pages import FrameRow, GroupRow
     from frames.web.http import SignedInRequest
+    from frames.web.versions import VersionPanel
 
 # A multiple of 2, 3, 4, 6, 8 and 12 columns, so that the last row is mostly full.
 PAGE_SIZE: Final = 48
-MAX_VERSIONS_SHOWN: Final = 100
 MAX_LABELS_ON_CARD: Final = 3
 GROUPINGS: Final = {GROUP_URL: "Group by URL", GROUP_NONE: "Split Preview"}
 SIZES: Final = {"s": "Small", "m": "Medium", "l": "Large"}
@@ -138,23 +138,6 @@ class FrameCard:
 
 
 @dataclass(frozen=True, slots=True)
-class VersionEntry:
-    """One version in the panel."""
-
-    name: str
-    url: str
-    is_draft: bool
-    is_current: bool
-    updated_at: datetime
-    frames: str
-
-    @property
-    def updated(self) -> str:
-        """How long ago it was updated."""
-        return elapsed(self.updated_at)
-
-
-@dataclass(frozen=True, slots=True)
 class VersionPage:
     """One page of a version's frames or contexts; `error` says why there is none."""
 
@@ -167,7 +150,7 @@ class VersionPage:
     items: Sequence[GroupCard | FrameCard]
     next: str | None
     may_edit: bool
-    versions: list[VersionEntry]
+    panel: VersionPanel
 
     @property
     def is_grouped(self) -> bool:
@@ -283,24 +266,9 @@ class VersionPage:
         return self._url(sort=f"{sign}{self.query.sort_key}")
 
     @property
-    def shown_versions(self) -> list[VersionEntry]:
-        """The versions updated last."""
-        return self.versions[:MAX_VERSIONS_SHOWN]
-
-    @property
-    def has_more_versions(self) -> bool:
-        """Whether there are more than are shown."""
-        return len(self.versions) > MAX_VERSIONS_SHOWN
-
-    @property
     def ratio(self) -> str:
         """The shape of the pictures' boxes."""
         return ratio_of((item.picture.width, item.picture.height) for item in self.items)
-
-    @property
-    def updated(self) -> str:
-        """How long ago the version was updated."""
-        return elapsed(self.version.updated_at)
 
     @property
     def json_url(self) -> str:
@@ -344,20 +312,6 @@ def version_detail(
         partial="cards",
         status=400 if page.error else 200,
     )
-
-
-def version_json(version: Version) -> dict[str, Any]:
-    """Return a version as JSON."""
-    return {
-        "id": version.uid,
-        "name": version.name,
-        "status": version.status,
-        "frames": version.frame_count,
-        "annotated_frames": version.annotated_count,
-        "annotations": version.region_count,
-        "updated": version.updated_at.isoformat(),
-        "url": version_address(version),
-    }
 
 
 def refused_json(error: QueryError) -> JsonResponse:
@@ -452,7 +406,6 @@ def _load(user: User, version: Version, params: Mapping[str, str]) -> VersionPag
             total, matched, following = groups.total, groups.matched, groups.next
     except QueryError as refused:
         error = refused
-    versions = version.dataset.versions.order_by("-updated_at", "-pk")[: MAX_VERSIONS_SHOWN + 1]
     return VersionPage(
         version=version,
         query=query,
@@ -463,18 +416,5 @@ def _load(user: User, version: Version, params: Mapping[str, str]) -> VersionPag
         items=items,
         next=following,
         may_edit=may_edit(user, version),
-        versions=[_entry(other, version) for other in versions],
-    )
-
-
-def _entry(other: Version, shown: Version) -> VersionEntry:
-    # The row is at hand: without this the address would fetch it again.
-    other.dataset = shown.dataset
-    return VersionEntry(
-        name=other.name,
-        url=version_address(other),
-        is_draft=other.is_draft,
-        is_current=other.pk == shown.pk,
-        updated_at=other.updated_at,
-        frames=plural(other.frame_count, "frame"),
+        panel=panel_of(version),
     )

@@ -39,6 +39,8 @@ EXPECTED = {
     "dataset_import": (CHANGE, ""),
     "version_detail": (READ, ""),
     "version_detail_json": (READ, ""),
+    "version_info": (READ, ""),
+    "version_info_json": (READ, ""),
     "label_list": (READ, ""),
     "label_list_json": (READ, ""),
     "context_detail": (READ, "?id=drive/a"),

@@ -48,6 +48,7 @@ def hostile(project: Project) -> Version:
     version.save()
     dataset = version.dataset
     dataset.name, dataset.description, dataset.tags = HOSTILE, HOSTILE, [HOSTILE]
+    dataset.metadata = {HOSTILE: HOSTILE}
     dataset.save()
     return version
 
@@ -77,6 +78,7 @@ def addresses(hostile: Version) -> list[str]:
         version_address(hostile, {"group": "none"}),
         version_address(hostile, {"q": HOSTILE}),
         version_address(hostile, {"label": HOSTILE}),
+        f"{base}info/",
         f"{base}labels/",
         context_address(hostile, HOSTILE, {}),
         frame_address(hostile, HOSTILE, {"source": HOSTILE}),

@@ -239,7 +239,7 @@ def test_panel_lists_the_versions_newest_first(
     body = browse(viewer).get(f"{base}/").content.decode()
     names = re.findall(r'<span class="panel-name">([^<]+)</span>', body)
     assert names == ["Current", "Older"]
-    assert body.count('aria-current="page"') == 2  # in the panel and in the path
+    assert body.count('aria-current="page"') == 3  # in the panel, in the path, among the tabs
 
 
 @pytest.mark.parametrize("query", ["", "?group=none", "?label=car", "?q=car"])
