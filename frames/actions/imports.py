@@ -220,7 +220,6 @@ def _keep_upload(job: Job, upload: UploadedFile[Any]) -> None:
             file.write(chunk)
     job.uri = target.as_uri()
     job.save(update_fields=["uri"])
-    _allow(job.project, folder.parent.as_uri() + "/", None)
 
 
 def _operator_uri(path: str, *, folder: bool = False) -> str:
@@ -238,12 +237,13 @@ def _allow(project: Project, uri: str, user: User | None) -> None:
     """Add the folder of an address to the prefixes the project may read."""
     prefix = uri if uri.endswith("/") else uri.rsplit("/", 1)[0] + "/"
     with transaction.atomic():
-        project.refresh_from_db(fields=["media_allow"])
-        if any(prefix.startswith(allowed) for allowed in project.media_allow):
-            return
-        project.media_allow = [*project.media_allow, prefix]
-        project.save(update_fields=["media_allow"])
-        audit.record("allow media", project, project=project, actor=user, prefix=prefix)
+        project = Project.objects.select_for_update().get(pk=project.pk)
+        try:
+            policy_for(project).check(prefix)
+        except MediaError:
+            project.media_allow = [*project.media_allow, prefix]
+            project.save(update_fields=["media_allow"])
+            audit.record("allow media", project, project=project, actor=user, prefix=prefix)
 
 
 def _claim(job_uid: str) -> Job | None:
