@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WIDTH_PX: Final = 1280
 HEIGHT_PX: Final = 720
-FRAMES: Final = 75
+FRAMES: Final = 60
 CAMERAS: Final = ("front", "rear")
 
 

@@ -117,7 +117,7 @@ def shade(color: Color, factor: float) -> Color:
     )
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=12)
 def _sky(mood: Mood, width: int, height: int, horizon_px: int) -> Image.Image:
     """Return the sky down to the horizon, with its glow and clouds, and haze below it."""
     # All of it is soft, so it is made small; only the sun is drawn sharp.

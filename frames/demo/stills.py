@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # A batch is made by one process, so that several can share the work.
-BATCHES: Final = 7
+BATCHES: Final = 9
 STILLS_A_BATCH: Final = 24
 
 _SIZES: Final = (
@@ -36,6 +36,8 @@ _SIZES: Final = (
     (320, 240),
 )
 _LARGE: Final = (2400, 1600)
+# With the sizes and moods these give ten skies, each drawn once and used again.
+_HORIZONS: Final = (0.42, 0.47, 0.53, 0.44, 0.5)
 _CITIES: Final = ("Utrecht", "Leipzig", "Graz", "Lyon", "Porto")
 # Extension, content type and what is special about the file.
 _KINDS: Final = (
@@ -111,7 +113,7 @@ def _make(folder: Path, number: int) -> dict[str, Any]:
         width=width,
         height=height,
         focal_px=max(width, height) * chance.uniform(0.6, 0.95),
-        horizon=chance.uniform(0.4, 0.55),
+        horizon=_HORIZONS[number % len(_HORIZONS)],
         backward=chance.random() < 0.4,
     )
     view = paint(street, camera, mood, chance.uniform(0, 3))
