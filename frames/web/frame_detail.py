@@ -28,7 +28,7 @@ from frames.web.labels import Label
 from frames.web.overlay import is_frame_label, shapes_on
 from frames.web.pictures import pictures_of, ratio_of, shown_source
 from frames.web.strip import strip_of
-from frames.web.text import count, dimensions, head_and_tail, moment, plural
+from frames.web.text import count, dimensions, head_and_tail, json_text, moment, plural
 from frames.web.version_detail import (
     Choice,
     filter_of,
@@ -306,7 +306,7 @@ class FramePage:
         """The frame as SingleFrame JSON, indented."""
         uids = (self.version.dataset.uid, self.version.uid)
         frame = render_frame(self.row.frame, self.row.sources, *uids)
-        return json.dumps(frame, indent=2, ensure_ascii=False)
+        return json_text(frame)
 
     @property
     def sources_text(self) -> str:

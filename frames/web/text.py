@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 MS_PER_DAY: Final = 86_400_000
 # Beyond this a timestamp is a date or a counter, not a position in a recording.
 MAX_TIMECODE_MS: Final = 100 * 3_600_000
+JSON_LINE_CHARS: Final = 88
 
 
 def timecode(ms: float) -> str:
@@ -104,3 +107,37 @@ def head_and_tail(name: str, tail: int = 14) -> tuple[str, str]:
     ('s3://bucket/drive/front_c', 'amera_0001.mp4')
     """
     return (name[:-tail], name[-tail:]) if len(name) > 2 * tail else (name, "")
+
+
+def json_text(value: Any, indent: int = 0) -> str:
+    """Return JSON to read: what fits a line stays on it, and numbers fill their lines.
+
+    Cost: each level is written once for every level above it.
+
+    >>> print(json_text({"label": ["car"], "poly": list(range(30))}))
+    {
+      "label": ["car"],
+      "poly": [
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22,
+        23, 24, 25, 26, 27, 28, 29
+      ]
+    }
+    """
+    flat = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict | list) or len(flat) + indent <= JSON_LINE_CHARS:
+        return flat
+    inner = " " * (indent + 2)
+    if isinstance(value, dict):
+        lines = [
+            f"{inner}{json.dumps(key, ensure_ascii=False)}: {json_text(item, indent + 2)}"
+            for key, item in value.items()
+        ]
+    elif all(isinstance(item, int | float) for item in value):
+        filled = textwrap.wrap(
+            flat[1:-1], JSON_LINE_CHARS - len(inner), break_long_words=False, break_on_hyphens=False
+        )
+        lines = [inner + f"\n{inner}".join(filled)]
+    else:
+        lines = [inner + json_text(item, indent + 2) for item in value]
+    start, end = "{}" if isinstance(value, dict) else "[]"
+    return f"{start}\n" + ",\n".join(lines) + f"\n{' ' * indent}{end}"

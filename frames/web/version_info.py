@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frames.models import Version
 from frames.web import access
 from frames.web.http import respond
-from frames.web.text import count, percent
+from frames.web.text import count, json_text, percent
 from frames.web.version_detail import may_edit
 from frames.web.versions import panel_of, version_json
 
@@ -60,9 +59,7 @@ class VersionInfoPage:
             ("Metadata of the version", self.version.metadata),
             ("Metadata of the dataset", self.version.dataset.metadata),
         ]
-        return [
-            (name, json.dumps(value, indent=2, ensure_ascii=False)) for name, value in both if value
-        ]
+        return [(name, json_text(value)) for name, value in both if value]
 
     def as_json(self) -> dict[str, Any]:
         """Return the version with its metadata and parents."""

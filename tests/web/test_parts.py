@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import doctest
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as st
 
 from frames.web import source_original, strip, text
 from frames.web.addresses import (
@@ -17,7 +20,7 @@ from frames.web.addresses import (
 )
 from frames.web.pictures import ratio_of
 from frames.web.strip import gaps_between
-from frames.web.text import head_and_tail, moment, percent, span, timecode
+from frames.web.text import head_and_tail, json_text, moment, percent, span, timecode
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -98,6 +101,22 @@ def test_percent(part: int, whole: int, shown: str) -> None:
 )
 def test_head_and_tail_are_the_name(name: str) -> None:
     assert "".join(head_and_tail(name)) == name
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=60,
+)
+
+
+@given(json_values)
+def test_json_to_read_is_the_same_json(value: Any) -> None:
+    assert json.loads(json_text(value)) == value
+    assert json.loads(json_text({"wide": [value] * 5, "list": list(range(99))})) == {
+        "wide": [value] * 5,
+        "list": list(range(99)),
+    }
 
 
 @pytest.mark.parametrize(

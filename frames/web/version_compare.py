@@ -1,0 +1,354 @@
+"""The page that compares two versions of a dataset: what was added, removed and changed."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect
+
+from frames.previews.spec import PREVIEW_EDGE_PX
+from frames.search import compare
+from frames.search.errors import QueryError
+from frames.search.query import GROUP_NONE, FrameQuery
+from frames.web import access
+from frames.web.addresses import compare_address, frame_address
+from frames.web.http import respond
+from frames.web.overlay import shapes_on
+from frames.web.pictures import pictures_of, ratio_of, shown_source
+from frames.web.text import count, moment, plural
+from frames.web.version_detail import frame_json, refused_json, version_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from frames.models import Source, Version
+    from frames.search.compare import (
+        ChangedRow,
+        Comparison,
+        FrameChanges,
+        LabelDelta,
+        RegionChange,
+        Side,
+    )
+    from frames.search.pages import FrameRow
+    from frames.web.http import SignedInRequest
+    from frames.web.overlay import Shape
+    from frames.web.pictures import Picture
+
+PAGE_SIZE: Final = 24
+SIDES: Final[tuple[Side, ...]] = ("changed", "added", "removed")
+LABELS_SHOWN: Final = 50
+_CSV_HEAD: Final = ("change", "frame_id", "context_id", "timestamp", "what")
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One way of differing: how many frames do, and the address that shows them."""
+
+    side: str
+    text: str
+    url: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One frame that differs, with its picture and, where it changed, the shapes of both sides.
+
+    `width` and `height` are of the shown source in px, 0 where they are unknown.
+    """
+
+    row: ChangedRow
+    source: Source
+    picture: Picture
+    url: str
+    earlier_url: str
+    width: int
+    height: int
+    shapes_before: list[Shape]
+    shapes_after: list[Shape]
+    changes: FrameChanges | None
+
+    @property
+    def frame_row(self) -> FrameRow:
+        """The frame as it is shown: after, or before where it was removed."""
+        shown = self.row.after or self.row.before
+        if shown is None:
+            raise ValueError("a difference has a side")
+        return shown
+
+    @property
+    def frame_id(self) -> str:
+        """What the frame is called."""
+        return self.frame_row.frame.frame_id
+
+    @property
+    def moment(self) -> str:
+        """When it is."""
+        return moment(self.frame_row.frame.timestamp)
+
+    @property
+    def lines(self) -> list[str]:
+        """What changed, in words, a line each."""
+        if self.changes is None or self.row.before is None or self.row.after is None:
+            return []
+        lines = [
+            f"{change.key}: {_shown(change.before, is_there=change.is_in_before)} → "
+            f"{_shown(change.after, is_there=change.is_in_after)}"
+            for change in self.changes.meta
+        ]
+        before, after = self.row.before.frame.rois, self.row.after.frame.rois
+        lines += [_region_line(change, before, after) for change in self.changes.regions]
+        return lines + [f"{field} differs" for field in self.changes.fields]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparePage:
+    """One page of the frames in which one version differs from another."""
+
+    before: Version
+    after: Version
+    side: Side
+    comparison: Comparison
+    deltas: list[LabelDelta]
+    query: FrameQuery
+    items: list[Difference]
+    next: str | None
+
+    @property
+    def tabs(self) -> list[Tab]:
+        """The three ways of differing."""
+        return [
+            Tab(
+                side,
+                f"{side.capitalize()} {count(len(getattr(self.comparison, side)))}",
+                self._url(side=side),
+                side == self.side,
+            )
+            for side in SIDES
+        ]
+
+    @property
+    def next_url(self) -> str:
+        """The next page, empty at the end."""
+        return self._url(side=self.side, after=self.next) if self.next else ""
+
+    @property
+    def swapped_url(self) -> str:
+        """The comparison the other way round."""
+        return compare_address(self.after, self.before)
+
+    @property
+    def csv_url(self) -> str:
+        """All that differs, as CSV."""
+        return self._url(format="csv")
+
+    @property
+    def summary(self) -> str:
+        """All that differs in one line."""
+        parts = [f"{count(len(getattr(self.comparison, side)))} {side}" for side in SIDES]
+        return ", ".join(parts)
+
+    @property
+    def shown_deltas(self) -> list[LabelDelta]:
+        """The labels whose number of regions changed most."""
+        return self.deltas[:LABELS_SHOWN]
+
+    @property
+    def more_deltas(self) -> str:
+        """How many labels there are beside those."""
+        more = len(self.deltas) - LABELS_SHOWN
+        return f"and {plural(more, 'label')} more" if more > 0 else ""
+
+    @property
+    def ratio(self) -> str:
+        """The shape of the pictures' boxes."""
+        return ratio_of((item.width, item.height) for item in self.items)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the list of one way of differing, with the counts of all."""
+        return {
+            "before": version_json(self.before),
+            "after": version_json(self.after),
+            **{side: len(getattr(self.comparison, side)) for side in SIDES},
+            "labels": [
+                {"label": delta.label, "before": delta.before, "after": delta.after}
+                for delta in self.deltas
+            ],
+            "side": self.side,
+            "matched": len(getattr(self.comparison, self.side)),
+            "total": sum(len(getattr(self.comparison, side)) for side in SIDES),
+            "items": [self._item(item) for item in self.items],
+            "next": self.next,
+        }
+
+    def _item(self, item: Difference) -> dict[str, Any]:
+        sides = {"before": (item.row.before, self.before), "after": (item.row.after, self.after)}
+        return {
+            "frame_id": item.frame_id,
+            "changes": item.lines,
+            **{
+                name: row and frame_json(row, version, item.url, item.picture)
+                for name, (row, version) in sides.items()
+            },
+        }
+
+    def _url(self, **query: str) -> str:
+        return compare_address(self.before, self.after, query)
+
+
+def version_compare(
+    request: SignedInRequest,
+    dataset_uid: str,
+    before_uid: str,
+    after_uid: str,
+    *,
+    as_json: bool = False,
+) -> HttpResponse | StreamingHttpResponse:
+    """Show in which frames the second version differs from the first."""
+    before = access.version_or_404(request.user, dataset_uid, before_uid)
+    after = access.version_or_404(request.user, dataset_uid, after_uid)
+    comparison = compare.compare(before, after)
+    if request.GET.get("format") == "csv":
+        return _as_csv(comparison)
+    side = request.GET.get("side") or next(
+        (side for side in SIDES if getattr(comparison, side)), SIDES[0]
+    )
+    if side not in SIDES:
+        raise Http404
+    try:
+        query = FrameQuery.from_params({"group": GROUP_NONE, "after": request.GET.get("after", "")})
+        found = compare.page(comparison, side, query, PAGE_SIZE)
+    except QueryError as error:
+        if as_json:
+            return refused_json(error)
+        return redirect(compare_address(before, after, {"side": side}))
+    page = ComparePage(
+        before=before,
+        after=after,
+        side=side,
+        comparison=comparison,
+        deltas=compare.label_deltas(comparison),
+        query=query,
+        items=_differences(before, after, found.items),
+        next=found.next,
+    )
+    return respond(request, page, "version/compare.html", as_json=as_json, partial="items")
+
+
+def version_compare_choice(request: SignedInRequest, dataset_uid: str) -> HttpResponse:
+    """Go to the comparison of the two versions chosen in a form."""
+    dataset = access.dataset_or_404(request.user, dataset_uid)
+    chosen = [
+        access.version_or_404(request.user, dataset.uid, request.GET.get(name, ""))
+        for name in ("before", "after")
+    ]
+    return redirect(compare_address(*chosen))
+
+
+def _differences(before: Version, after: Version, rows: Sequence[ChangedRow]) -> list[Difference]:
+    """Return what is shown of each frame; one query for all pictures."""
+    shown = [shown_source((row.after or row.before).sources) for row in rows]  # type: ignore[union-attr]
+    project_pk = after.dataset.project_id
+    pictures = pictures_of(((project_pk, source) for source in shown), PREVIEW_EDGE_PX)
+    found = []
+    for row, source in zip(rows, shown, strict=True):
+        picture = pictures[source.pk]
+        frame_row = row.after or row.before
+        frame_id = frame_row.frame.frame_id if frame_row else ""
+        found.append(
+            Difference(
+                row=row,
+                source=source,
+                picture=picture,
+                url=frame_address(after if row.after else before, frame_id, {}),
+                earlier_url=frame_address(before, frame_id, {}) if row.before else "",
+                width=source.width or picture.original_width,
+                height=source.height or picture.original_height,
+                shapes_before=_shapes(row.before, source),
+                shapes_after=_shapes(row.after, source),
+                changes=compare.frame_changes(row.before, row.after)
+                if row.before and row.after
+                else None,
+            )
+        )
+    return found
+
+
+def _shapes(row: FrameRow | None, source: Source) -> list[Shape]:
+    if row is None:
+        return []
+    return [s for s in shapes_on(row.frame.rois, source.source_id) if s.path or s.ellipse]
+
+
+def _shown(value: Any, *, is_there: bool) -> str:
+    return json.dumps(value, ensure_ascii=False)[:80] if is_there else "none"
+
+
+def _region_line(
+    change: RegionChange, before: list[dict[str, Any]], after: list[dict[str, Any]]
+) -> str:
+    old = before[change.before] if change.before is not None else None
+    new = after[change.after] if change.after is not None else None
+    name = ", ".join((new or old or {}).get("label") or ()) or "no label"
+    kinds = " and ".join(change.kinds)
+    if old is not None and new is not None and "relabelled" in change.kinds:
+        name = f"{', '.join(old.get('label') or ()) or 'no label'} → {name}"
+    return f"{name}: {kinds}"
+
+
+def _as_csv(comparison: Comparison) -> StreamingHttpResponse:
+    """Stream all that differs, a line a frame; memory does not grow with it."""
+    response = StreamingHttpResponse(_csv_lines(comparison), content_type="text/csv")
+    name = f"{comparison.before.uid[:8]}-{comparison.after.uid[:8]}.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _csv_lines(comparison: Comparison) -> Iterator[str]:
+    writer = csv.writer(_Echo())
+    yield writer.writerow(_CSV_HEAD)
+    for side in SIDES:
+        query = FrameQuery(group=GROUP_NONE)
+        while True:
+            page = compare.page(comparison, side, query, 500)
+            for item in page.items:
+                row = item.after or item.before
+                if row is None:
+                    continue
+                frame = row.frame
+                what = ""
+                if item.before and item.after:
+                    changes = compare.frame_changes(item.before, item.after)
+                    what = "; ".join(
+                        [
+                            *(f"meta.{change.key}" for change in changes.meta),
+                            *(
+                                _region_line(c, item.before.frame.rois, item.after.frame.rois)
+                                for c in changes.regions
+                            ),
+                            *changes.fields,
+                        ]
+                    )
+                cells = (side, frame.frame_id, frame.context_id, f"{frame.timestamp:g}", what)
+                yield writer.writerow([_inert(cell) for cell in cells])
+            if page.next is None:
+                break
+            query = query.with_(after=page.next)
+
+
+def _inert(cell: str) -> str:
+    """Keep a spreadsheet from taking a text of the data for a formula."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+class _Echo:
+    """A file that hands each line back to whoever wrote it."""
+
+    def write(self, line: str) -> str:
+        """Return the line."""
+        return line
