@@ -40,6 +40,12 @@ def frame_address(version: Version, frame_id: str, query: Mapping[str, str]) -> 
     return _with_query(f"{base}{quote(frame_id)}/", query)
 
 
+def compare_address(before: Version, after: Version, query: Mapping[str, str] | None = None) -> str:
+    """Return the page that compares two versions of a dataset."""
+    path = f"{get_script_prefix()}datasets/{after.dataset.uid}/compare/{before.uid}/{after.uid}/"
+    return _with_query(path, query or {})
+
+
 def original_address(source_pk: int) -> str:
     """Return where the bytes of a source are served."""
     return f"{get_script_prefix()}sources/{source_pk}/original"

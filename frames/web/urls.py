@@ -19,6 +19,13 @@ from frames.web.previews import preview_file, preview_retry, preview_states
 from frames.web.project_list import project_list
 from frames.web.source_original import source_original
 from frames.web.theme import theme
+from frames.web.version_change import (
+    version_branch,
+    version_delete,
+    version_edit,
+    version_publish,
+)
+from frames.web.version_compare import version_compare, version_compare_choice
 from frames.web.version_detail import version_detail
 from frames.web.version_info import version_info
 
@@ -50,6 +57,16 @@ urlpatterns = [
     path("datasets/<slug:dataset_uid>/import/", import_into_dataset, name="dataset_import"),
     *page(VERSION, version_detail, "version_detail"),
     *page(f"{VERSION}/info", version_info, "version_info"),
+    path(f"{VERSION}/branch/", version_branch, name="version_branch"),
+    path(f"{VERSION}/edit/", version_edit, name="version_edit"),
+    path(f"{VERSION}/publish/", version_publish, name="version_publish"),
+    path(f"{VERSION}/delete/", version_delete, name="version_delete"),
+    path("datasets/<slug:dataset_uid>/compare/", version_compare_choice, name="compare_choice"),
+    *page(
+        "datasets/<slug:dataset_uid>/compare/<slug:before_uid>/<slug:after_uid>",
+        version_compare,
+        "version_compare",
+    ),
     *page(f"{VERSION}/labels", label_list, "label_list"),
     *page(f"{VERSION}/context", context_detail, "context_detail"),
     # An id that no path can hold (`..`, a line break) comes as ?id=.

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from frames.actions import versions
-from frames.actions.datasets import CURRENT, Refused
+from frames.actions.datasets import CURRENT, Refused, clean_name
 from frames.models import Grant
 from frames.web import access
 from frames.web.addresses import version_address
@@ -102,6 +102,8 @@ def version_publish(request: SignedInRequest, dataset_uid: str, version_uid: str
     version = access.version_or_404(request.user, dataset_uid, version_uid)
 
     def publish(form: VersionForm) -> Version:
+        # The actions choose a name where none is given; who has emptied the field is told.
+        clean_name(form.name, "version")
         if not form.with_copy:
             published = versions.publish(version, actor=request.user, name=form.name)
             messages.success(request, f"{published.name} is published.")

@@ -20,7 +20,8 @@ from frames.web.http import respond
 from frames.web.overlay import shapes_on
 from frames.web.pictures import pictures_of, ratio_of, shown_source
 from frames.web.text import count, moment, plural
-from frames.web.version_detail import frame_json, refused_json, version_json
+from frames.web.version_detail import frame_json, refused_json
+from frames.web.versions import version_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -243,11 +244,11 @@ def version_compare(
 def version_compare_choice(request: SignedInRequest, dataset_uid: str) -> HttpResponse:
     """Go to the comparison of the two versions chosen in a form."""
     dataset = access.dataset_or_404(request.user, dataset_uid)
-    chosen = [
+    before, after = (
         access.version_or_404(request.user, dataset.uid, request.GET.get(name, ""))
         for name in ("before", "after")
-    ]
-    return redirect(compare_address(*chosen))
+    )
+    return redirect(compare_address(before, after))
 
 
 def _differences(before: Version, after: Version, rows: Sequence[ChangedRow]) -> list[Difference]:

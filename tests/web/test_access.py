@@ -23,6 +23,7 @@ PERSONAS = ("viewer", "editor", "admin", "outsider", "anonymous")
 READ = (200, 200, 200, 404, 302)
 LIST = (200, 200, 200, 200, 302)
 CHANGE = (403, 200, 200, 404, 302)
+RULE = (403, 403, 200, 404, 302)
 NEW = (403, 200, 200, 403, 302)
 LEAD = (302, 302, 302, 404, 302)
 # name of the address: (its status for each persona, what is asked after it)
@@ -41,6 +42,12 @@ EXPECTED = {
     "version_detail_json": (READ, ""),
     "version_info": (READ, ""),
     "version_info_json": (READ, ""),
+    "version_branch": (CHANGE, ""),
+    "version_edit": (CHANGE, ""),
+    "version_publish": (RULE, ""),
+    "version_delete": (RULE, ""),
+    "version_compare": (READ, ""),
+    "version_compare_json": (READ, ""),
     "label_list": (READ, ""),
     "label_list_json": (READ, ""),
     "context_detail": (READ, "?id=drive/a"),
@@ -54,7 +61,14 @@ EXPECTED = {
     "preview_states": (LIST, "?key=0"),
 }
 # Tested beside what they do: they change something, or answer bytes.
-ELSEWHERE = {"job_cancel", "preview_retry", "preview_file", "source_original", "theme"}
+ELSEWHERE = {
+    "compare_choice",
+    "job_cancel",
+    "preview_retry",
+    "preview_file",
+    "source_original",
+    "theme",
+}
 
 
 @pytest.fixture
@@ -71,6 +85,8 @@ def addresses(project: Project, version: Version) -> dict[str, str]:
         "project_uid": project.uid,
         "dataset_uid": version.dataset.uid,
         "version_uid": version.uid,
+        "before_uid": version.uid,
+        "after_uid": version.uid,
         "frame_id": "a-0",
         "job_uid": job.uid,
     }
