@@ -12,10 +12,10 @@ from django.shortcuts import redirect
 
 from frames.actions import previews
 from frames.formats.singleframe import render_frame
-from frames.previews.spec import PREVIEW_EDGE_PX, VIEWER_EDGE_PX
+from frames.previews.spec import PREVIEW_EDGE_PX, VIEWER_EDGE_PX, Kind, kind_of
 from frames.search import pages
 from frames.search.errors import QueryError
-from frames.search.query import FrameQuery
+from frames.search.query import FrameQuery, encode_after
 from frames.web import access
 from frames.web.addresses import (
     context_address,
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 # Of the picture's longer side. The labels of what is smaller would cover one another.
 SMALL_SHARE: Final = 0.06
+# So many frames of a video are made ready with the one that is looked at.
+AHEAD_FRAMES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +370,7 @@ def frame_detail(
         query=query,
         detail=detail,
         source_id=source_id,
-        view=_view(version, detail.row, source),
+        view=_view(version, detail.row, source, query),
         sources=_entries(version, detail.row, source, filter_of(query)),
         strip=strip_of(version, frame.context_id, filter_of(query), frame.timestamp),
         may_edit=may_edit(request.user, version),
@@ -402,7 +404,21 @@ def _entries(
     ]
 
 
-def _view(version: Version, row: FrameRow, source: Source) -> View:
+def _ahead(version: Version, row: FrameRow, source: Source, query: FrameQuery) -> list[Source]:
+    """Return the same source of the next frames, where it is a video.
+
+    A video is decoded forward: the frames that come next cost little when they are made with
+    this one, and a seek each when they are asked for one by one.
+    """
+    if kind_of(source.uri, source.content_type) is not Kind.VIDEO:
+        return []
+    behind = query.with_(after=encode_after(row.frame.frame_id))
+    found = pages.context_page(version, row.frame.context_id, behind, AHEAD_FRAMES)
+    rows = found.items if found else []
+    return [_chosen(following.sources, source.source_id) for following in rows]
+
+
+def _view(version: Version, row: FrameRow, source: Source, query: FrameQuery) -> View:
     """Choose the picture to show, and ask for the viewer's own where it is wanted.
 
     A small picture that a browser shows is shown as it is. Of a large one, and of a video's
@@ -421,7 +437,8 @@ def _view(version: Version, row: FrameRow, source: Source) -> View:
         preview, src, full = replace(seen, url=original), original, ""
     else:
         if preview.is_pending:
-            previews.request(project, [source], VIEWER_EDGE_PX)
+            wanted = [source, *_ahead(version, row, source, query)]
+            previews.request(project, wanted, VIEWER_EDGE_PX)
         src, full = preview.url or tile.url, original
     width, height = source.width or 0, source.height or 0
     if not (width and height):

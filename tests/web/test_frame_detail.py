@@ -227,6 +227,27 @@ def test_frame_of_a_video_is_never_shown_by_its_original(
     assert 'data-full=""' in body
 
 
+def test_next_frames_of_a_video_are_asked_for_together(
+    project: Project, browse: Callable[[User | None], Client], viewer: User
+) -> None:
+    frames = [
+        make_frame(f"{n:02}", timestamp=n * 33, uri="https://example.com/a.mp4") for n in range(40)
+    ]
+    version = make_version(project, frames)
+    Source.objects.update(content_type="video/mp4")
+    client = browse(viewer)
+
+    def wanted() -> list[float]:
+        rows = Preview.objects.filter(edge_px=VIEWER_EDGE_PX).order_by("timestamp_ms")
+        return list(rows.values_list("timestamp_ms", flat=True))
+
+    client.get(frame_address(version, "10", {}))
+    assert wanted() == [n * 33 for n in range(10, 27)]
+    # A frame of those asks again for itself and what follows; what is asked for stays.
+    client.get(frame_address(version, "20", {}))
+    assert wanted() == [n * 33 for n in range(10, 37)]
+
+
 def test_tile_given_with_the_source_says_nothing_of_the_sources_size(
     project: Project, browse: Callable[[User | None], Client], viewer: User
 ) -> None:

@@ -11,3 +11,21 @@ document.addEventListener("formdata", (event) => {
     if (value === "") event.formData.delete(name);
   }
 });
+
+// A large file takes a while on its way, and must not be sent twice.
+document.addEventListener("submit", (event) => {
+  const { submitter: button, target: form } = event;
+  const isUpload = [...form.querySelectorAll("input[type=file]")].some((input) => input.files.length);
+  if (!isUpload || !button) return;
+  const name = button.textContent;
+  // Once the form is sent: a disabled button would send nothing.
+  setTimeout(() => {
+    button.disabled = true;
+    button.textContent = "Uploading …";
+  });
+  // Back on a page kept whole by the browser.
+  addEventListener("pageshow", () => {
+    button.disabled = false;
+    button.textContent = name;
+  });
+});
