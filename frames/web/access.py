@@ -61,11 +61,17 @@ def source_or_404(user: User, source_pk: int) -> tuple[Source, Project]:
     return source, dataset.project
 
 
+def role_in(user: User, project: Project) -> int:
+    """Return the user's role in the project, 0 for none; one query."""
+    if user.is_superuser:
+        return Grant.Role.ADMIN
+    grants = Grant.objects.filter(project=project, user=user)
+    return grants.values_list("role", flat=True).first() or 0
+
+
 def may(user: User, project: Project, role: Grant.Role) -> bool:
     """Tell whether the user has at least this role in the project; one query."""
-    if user.is_superuser:
-        return True
-    return Grant.objects.filter(project=project, user=user, role__gte=role).exists()
+    return role_in(user, project) >= role
 
 
 def require(user: User, project: Project, role: Grant.Role) -> None:

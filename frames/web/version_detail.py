@@ -149,8 +149,18 @@ class VersionPage:
     matched: int
     items: Sequence[GroupCard | FrameCard]
     next: str | None
-    may_edit: bool
+    role: int
     panel: VersionPanel
+
+    @property
+    def may_edit(self) -> bool:
+        """Whether the reader may import, retry and describe."""
+        return self.role >= Grant.Role.EDITOR
+
+    @property
+    def may_publish(self) -> bool:
+        """Whether the reader may publish and delete."""
+        return self.role >= Grant.Role.ADMIN
 
     @property
     def is_grouped(self) -> bool:
@@ -415,6 +425,6 @@ def _load(user: User, version: Version, params: Mapping[str, str]) -> VersionPag
         matched=matched,
         items=items,
         next=following,
-        may_edit=may_edit(user, version),
+        role=access.role_in(user, version.dataset.project),
         panel=panel_of(version),
     )

@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from frames.models import Version
+from frames.models import Grant, Version
 from frames.web import access
 from frames.web.http import respond
 from frames.web.text import count, json_text, percent
-from frames.web.version_detail import may_edit
 from frames.web.versions import panel_of, version_json
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from frames.web.http import SignedInRequest
-    from frames.web.versions import VersionPanel
+    from frames.web.versions import VersionEntry, VersionPanel
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +24,23 @@ class VersionInfoPage:
 
     version: Version
     parents: list[str]
-    may_edit: bool
+    role: int
     panel: VersionPanel
+
+    @property
+    def may_edit(self) -> bool:
+        """Whether the reader may import and describe."""
+        return self.role >= Grant.Role.EDITOR
+
+    @property
+    def may_publish(self) -> bool:
+        """Whether the reader may publish and delete."""
+        return self.role >= Grant.Role.ADMIN
+
+    @property
+    def others(self) -> list[VersionEntry]:
+        """The versions it can be compared with."""
+        return [entry for entry in self.panel.items if not entry.is_current]
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -82,7 +96,7 @@ def version_info(
     page = VersionInfoPage(
         version=version,
         parents=list(version.parents.order_by("name").values_list("name", flat=True)),
-        may_edit=may_edit(request.user, version),
+        role=access.role_in(request.user, version.dataset.project),
         panel=panel_of(version),
     )
     return respond(request, page, "version/info.html", as_json=as_json)

@@ -20,6 +20,7 @@ MAX_VERSIONS_SHOWN: Final = 100
 class VersionEntry:
     """One version in the panel."""
 
+    uid: str
     name: str
     url: str
     is_draft: bool
@@ -75,6 +76,7 @@ def _entry(other: Version, shown: Version) -> VersionEntry:
     # The row is at hand: without this the address would fetch it again.
     other.dataset = shown.dataset
     return VersionEntry(
+        uid=other.uid,
         name=other.name,
         url=version_address(other),
         is_draft=other.is_draft,
