@@ -1,7 +1,8 @@
 import { isTyping } from "../lib/typing.js";
 
 const KEYS = { ArrowLeft: "previous", ArrowRight: "next", Home: "first", End: "last" };
-const KEPT_PAGES = 12;
+const KEPT_PAGES = 24;
+const AHEAD_PAGES = 5; // a held key must not wait for each page
 const FRESH_MS = 60_000;
 // A picture that takes longer appears after its page.
 const PICTURE_WAIT_MS = 250;
@@ -14,6 +15,7 @@ class FrameStepper extends HTMLElement {
   connectedCallback() {
     this.pages = new Map();
     this.turn = Promise.resolve();
+    this.direction = "next";
     this.waiting = 0;
     this.scope = new AbortController();
     const { signal } = this.scope;
@@ -43,6 +45,7 @@ class FrameStepper extends HTMLElement {
     if (event.repeat && this.waiting) return;
     this.queue(() => {
       const link = this.link(name);
+      if (name === "next" || name === "previous") this.direction = name;
       return link && this.go(link.href);
     });
   }
@@ -119,9 +122,20 @@ class FrameStepper extends HTMLElement {
   }
 
   prepare() {
-    for (const name of ["next", "previous"]) {
-      const link = this.link(name);
-      if (link) this.fetchPage(link.href).catch(() => {});
+    const back = this.direction === "next" ? "previous" : "next";
+    this.prefetch(this, this.direction, AHEAD_PAGES);
+    this.prefetch(this, back, 1);
+  }
+
+  /** Fetch the page behind a step of this one, and so on as many times. */
+  async prefetch(page, name, times) {
+    const link = page.querySelector(`[data-step=${name}]`);
+    if (!link || !times) return;
+    try {
+      const following = await this.fetchPage(link.href);
+      await this.prefetch(following.page, name, times - 1);
+    } catch {
+      // It is fetched again when it is wanted, and that says what is wrong.
     }
   }
 }
