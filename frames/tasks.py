@@ -19,6 +19,12 @@ def plan_previews(dataset_pk: int, first_ordinal: int, end_ordinal: int) -> None
     previews.plan(dataset_pk, first_ordinal, end_ordinal)
 
 
+@shared_task(name="frames.plan_shown_previews")
+def plan_shown_previews(source_pks: list[int], edge_px: int) -> None:
+    """Make what a page shows and no import has planned yet, or whose plan was lost."""
+    previews.plan_shown(source_pks, edge_px)
+
+
 # A decoder that hangs in one call heeds no deadline of its own; its child process is ended.
 @shared_task(name="frames.render_previews", time_limit=1_800)
 def render_previews(keys: list[str]) -> None:

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
+from django.core.cache import cache
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -136,6 +137,24 @@ def request(project: Project, sources: Iterable[Source], edge_px: int) -> dict[i
     specs = {source.pk: spec_for(source, edge_px) for source in sources}
     previews = _want(project.pk, specs.values(), "frames.render_requested")
     return {pk: previews[spec.key(project.pk)] for pk, spec in specs.items()}
+
+
+def ask(source_pks: Sequence[int], edge_px: int) -> None:
+    """Have a worker plan what a page shows, asked for once in half a minute.
+
+    Not in the request: a page never waits for a writer.
+    """
+    if cache.add(f"previews-asked:{edge_px}:{min(source_pks)}:{len(source_pks)}", 1, timeout=30):
+        enqueue("frames.plan_shown_previews", source_pks=sorted(source_pks), edge_px=edge_px)
+
+
+def plan_shown(source_pks: Sequence[int], edge_px: int) -> None:
+    """Make and enqueue the previews of some sources. Queries: 2, and those of `request`."""
+    sources: dict[int, list[Source]] = {}
+    for source in Source.objects.filter(pk__in=source_pks).select_related("frame__dataset"):
+        sources.setdefault(source.frame.dataset.project_id, []).append(source)
+    for project in Project.objects.filter(pk__in=sources):
+        request(project, sources[project.pk], edge_px)
 
 
 def retry(keys: Sequence[str]) -> int:

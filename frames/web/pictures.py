@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.urls import reverse
 
+from frames.actions.previews import ask
 from frames.models import Preview, PreviewReason
 from frames.previews.spec import spec_for
 from frames.previews.storage import preview_url
@@ -96,7 +97,8 @@ def picture_of(preview: Preview) -> Picture:
 def pictures_of(sources: Iterable[tuple[int, Source]], edge_px: int) -> dict[int, Picture]:
     """Return the preview of each source by the source's primary key; one query.
 
-    A preview that has no row yet is pending: its import plans it in a moment.
+    A preview that has no row yet is pending. Its import plans it in a moment; should that be
+    lost, who looks at it asks again.
 
     Args:
         sources: each with the primary key of its project.
@@ -104,6 +106,8 @@ def pictures_of(sources: Iterable[tuple[int, Source]], edge_px: int) -> dict[int
     """
     keys = {source.pk: spec_for(source, edge_px).key(project_pk) for project_pk, source in sources}
     rows = Preview.objects.in_bulk(set(keys.values()))
+    if missing := [pk for pk, key in keys.items() if key not in rows]:
+        ask(missing, edge_px)
     return {pk: picture_of(rows[key]) if key in rows else Picture(key) for pk, key in keys.items()}
 
 

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 import time_machine
+from django.core.cache import cache
 from django.core.files.storage import storages
 from django.utils import timezone
 from PIL import Image
@@ -24,7 +25,7 @@ from frames.models import Preview, PreviewReason, Source
 from frames.previews.picture import render_picture
 from frames.previews.spec import PREVIEW_EDGE_PX, VIEWER_EDGE_PX
 from frames.previews.storage import save_preview
-from tests.factories import add_frames, make_version
+from tests.factories import add_frames, make_frame, make_version
 from tests.media.site import Site
 from tests.previews.test_picture import header_of, near
 from tests.previews.videos import make_video, number_in
@@ -614,3 +615,22 @@ def test_the_sweep_takes_a_bounded_number(
     keys = [key for keys in sent for key in keys]
     assert len(keys) == len(set(keys)) == 120
     assert max(len(keys) for keys in sent) <= previews.STILLS_PER_TASK
+
+
+def test_what_a_page_shows_is_planned_although_its_import_never_did(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost message leaves no tile pending for ever: looking at it asks again, once."""
+    cache.clear()
+    sent: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(previews, "enqueue", lambda task, **kwargs: sent.append((task, kwargs)))
+    make_version(project, [make_frame("a", uri="file:///a.jpg")])
+    source = Source.objects.get()
+    for _ in range(3):
+        previews.ask([source.pk], 320)
+    assert sent == [("frames.plan_shown_previews", {"source_pks": [source.pk], "edge_px": 320})]
+    previews.plan_shown([source.pk, 0], 320)
+    assert Preview.objects.get().uri == "file:///a.jpg"
+    assert sent[1][0] == "frames.render_requested"
+    previews.plan_shown([source.pk], 320)
+    assert len(sent) == 2
