@@ -227,8 +227,8 @@ class BitmapAdmin(ReadOnly):
     list_display = ["id", "cardinality"]
 
 
-@admin.register(models.RegionOffsets)
-class RegionOffsetsAdmin(ReadOnly):
-    """Rows of region offsets; the key is `dataset << 16 | segment`."""
+@admin.register(models.Identities, models.RegionOffsets)
+class SegmentAdmin(ReadOnly):
+    """Rows of numbers for a segment; the key is `dataset << 16 | segment`."""
 
     list_display = ["id"]

@@ -68,7 +68,8 @@ def test_a_hull_is_convex_and_holds_its_points(given_points: Ring) -> None:
     assert set(hull) <= set(given_points)
     assert is_convex(hull)
     assert convex_hull(hull) == hull
-    assert bounds(hull) == bounds(given_points)
+    # A corner 1e-97 off the line of its neighbours is on it, as far as floats can tell.
+    assert bounds(hull) == pytest.approx(bounds(given_points), abs=1e-9)
 
 
 @given(points)
