@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+WAIT_S: Final = 5.0
 _GRACE_S: Final = 5
 
 
-def ahead(make: Callable[[], Iterator[T]]) -> Iterator[T]:
+def ahead(make: Callable[[], Iterator[T]], *, on_wait: Callable[[], None]) -> Iterator[T]:
     """Yield what the generator yields; it runs in a forked process, a few items ahead.
 
     The generator may not use the database: the connection is the parent's. Its exceptions are
-    raised here. It ends when its reader does. Memory: the items the pipe and the two ends hold.
+    raised here. It ends when its reader does. `on_wait` is called while an item is waited for,
+    every WAIT_S; what it raises ends the reading. Memory: the items the pipe and both ends hold.
     """
     # Fork, not spawn: nothing needs to be importable or pickled on the way in, and the start
     # takes 10 ms, not the second that loading Django again would.
@@ -35,6 +37,8 @@ def ahead(make: Callable[[], Iterator[T]]) -> Iterator[T]:
     sender.close()
     try:
         while True:
+            while not receiver.poll(WAIT_S):
+                on_wait()
             try:
                 message = receiver.recv()
             except EOFError:

@@ -207,8 +207,11 @@ def change_membership(version: Version, *, add: BitMap, remove: BitMap) -> None:
     index = DatasetIndex(dataset)
     membership.change(version.pk, add=add, remove=remove)
     added, removed = index.region_counts(add), index.region_counts(remove)
+    held = membership.members(version.pk)
+    count = min(len(held), Version.SAMPLE_FRAMES)
     now = timezone.now()
     Version.objects.filter(pk=version.pk).update(
+        sample=[held[len(held) * number // count] for number in range(count)],
         frame_count=F("frame_count") + len(add) - len(remove),
         annotated_count=F("annotated_count") + int((added > 0).sum()) - int((removed > 0).sum()),
         region_count=F("region_count") + int(added.sum()) - int(removed.sum()),

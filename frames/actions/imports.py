@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# A batch takes well under a second; ten minutes without one means that its worker is gone.
-STALE_AFTER: Final = timedelta(minutes=10)
+# The heartbeat is renewed every few seconds; a minute without means that the worker is gone.
+STALE_AFTER: Final = timedelta(minutes=1)
 REQUEUE_AFTER: Final = timedelta(minutes=2)
 PLAN_CHUNK_FRAMES: Final = 5_000
 # Frames of ten thousand polygons each fill a batch long before their number does.
@@ -314,7 +314,8 @@ def _run(job: Job, progress: Callable[[Job], None] | None) -> None:
         seen=_bitmap(job.seen),
     )
     header = Header()
-    for chunk in ahead(partial(_chunks, uri, policy, job.options, job.position)):
+    chunks = partial(_chunks, uri, policy, job.options, job.position)
+    for chunk in ahead(chunks, on_wait=partial(_keep_alive, job)):
         _stage(job, stager, chunk)
         header = chunk.header
         if progress is not None:
@@ -322,6 +323,18 @@ def _run(job: Job, progress: Callable[[Job], None] | None) -> None:
     _commit(job, stager, header)
     if progress is not None:
         progress(job)
+
+
+def _keep_alive(job: Job) -> None:
+    """Say that the job is in good hands while its input is slow, and heed its cancellation."""
+    Job.objects.filter(pk=job.pk).update(heartbeat_at=timezone.now())
+    job.refresh_from_db(fields=["cancel_requested"])
+    _heed_cancellation(job)
+
+
+def _heed_cancellation(job: Job) -> None:
+    if job.cancel_requested:
+        raise _Stop(Job.State.CANCELLED, "Cancelled. Nothing was imported.")
 
 
 def _stage(job: Job, stager: Stager, chunk: _Chunk) -> None:
@@ -353,8 +366,7 @@ def _stage(job: Job, stager: Stager, chunk: _Chunk) -> None:
     except Exception:
         stager.forget()
         raise
-    if job.cancel_requested:
-        raise _Stop(Job.State.CANCELLED, "Cancelled. Nothing was imported.")
+    _heed_cancellation(job)
     if job.failed and job.options.get("strict"):
         raise _Stop(
             Job.State.FAILED,

@@ -288,6 +288,7 @@ def _copy(parent: Version, child: Version) -> None:
         frame_count=parent.frame_count,
         annotated_count=parent.annotated_count,
         region_count=parent.region_count,
+        sample=parent.sample,
     )
 
 

@@ -28,7 +28,10 @@ class Version(models.Model):
 
     The counts are kept by the actions that write frames, so that no page counts rows:
     `frame_count` frames, `annotated_count` of them with at least one region, `region_count`.
+    `sample` are the ordinals of a few frames, spread over all, to show on the dataset's card.
     """
+
+    SAMPLE_FRAMES = 4
 
     class Status(models.TextChoices):
         """Draft: can be changed. Published: never changes again."""
@@ -47,6 +50,7 @@ class Version(models.Model):
     frame_count = models.PositiveBigIntegerField(default=0, editable=False)
     annotated_count = models.PositiveBigIntegerField(default=0, editable=False)
     region_count = models.PositiveBigIntegerField(default=0, editable=False)
+    sample = models.JSONField(default=list, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )

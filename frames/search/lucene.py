@@ -50,7 +50,22 @@ def frames_matching(index: DatasetIndex, universe: BitMap, text: str) -> BitMap:
         raise _syntax_error(text, error) from error
     except RecursionError as error:
         raise QueryError("The query is nested too deeply.") from error
-    return _Evaluation(index, universe).frames(root, "label", 0)
+    _check_size(root)
+    return _Evaluation(index, universe).frames(root, "label")
+
+
+def _check_size(root: tree.Item) -> None:
+    """Refuse a query that would take long, before anything is looked up for it."""
+    terms = 0
+    waiting = [(root, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        terms += isinstance(node, tree.Term | tree.Range | tree.From | tree.To)
+        if depth > DEPTH_MAX:
+            raise QueryError("The query is nested too deeply.", position=node.pos)
+        if terms > TERMS_MAX:
+            raise QueryError(f"The query has more than {TERMS_MAX:,} terms.", position=node.pos)
+        waiting += [(child, depth + 1) for child in node.children]
 
 
 def _syntax_error(text: str, error: Exception) -> QueryError:
@@ -67,28 +82,24 @@ class _Evaluation:
     def __init__(self, index: DatasetIndex, universe: BitMap) -> None:
         self.index = index
         self.universe = universe
-        self.terms = 0
 
-    def frames(self, node: tree.Item, field: str, depth: int) -> BitMap:
+    def frames(self, node: tree.Item, field: str) -> BitMap:
         """Return the frames of the universe that a part of the text matches."""
-        if depth > DEPTH_MAX:
-            raise QueryError("The query is nested too deeply.", position=node.pos)
-        below = depth + 1
         if isinstance(node, tree.Group | tree.FieldGroup | tree.Plus | tree.Boost):
-            return self.frames(node.children[0], field, below)
+            return self.frames(node.children[0], field)
         if isinstance(node, tree.Not | tree.Prohibit):
-            return self.universe - self.frames(node.children[0], field, below)
+            return self.universe - self.frames(node.children[0], field)
         if isinstance(node, tree.AndOperation | tree.UnknownOperation):
             found = self.universe
             for child in node.children:
-                found = found & self.frames(child, field, below)
+                found = found & self.frames(child, field)
             return found
         if isinstance(node, tree.OrOperation):
-            return union(self.frames(child, field, below) for child in node.children)
+            return union(self.frames(child, field) for child in node.children)
         if isinstance(node, tree.SearchField):
             if node.name == "_exists_":
                 return self._exists(node)
-            return self.frames(node.expr, self._field(node), below)
+            return self.frames(node.expr, self._field(node))
         return self._leaf(node, field) & self.universe
 
     def _field(self, node: tree.SearchField) -> str:
@@ -108,9 +119,6 @@ class _Evaluation:
         return self.index.has(name) & self.universe
 
     def _leaf(self, node: tree.Item, field: str) -> BitMap:
-        self.terms += 1
-        if self.terms > TERMS_MAX:
-            raise QueryError(f"The query has more than {TERMS_MAX:,} terms.", position=node.pos)
         if isinstance(node, tree.Phrase):
             return self._equal(field, _ESCAPE.sub(r"\1", node.value[1:-1]))
         if isinstance(node, tree.Word):

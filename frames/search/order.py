@@ -111,7 +111,7 @@ def _by_columns(
         return []
     if is_sparse(index, matched):
         rows = sorted(
-            ((tuple(row[1:]), row[0]) for row in _read(index, matched, columns)),
+            ((tuple(row[1:]), row[0]) for row in read(index, matched, columns)),
             reverse=descending,
         )
         if place is not None:
@@ -195,7 +195,7 @@ def _inside(
     """
     columns = ("context_id", "timestamp", "frame_id")
     small = union(frames for _, frames in groups if len(frames) <= DIRECT_MAX)
-    rows = _read(index, small, columns)
+    rows = read(index, small, columns)
     for context_id, frames in groups:
         if len(frames) > DIRECT_MAX:
             order = contexts.in_order(
@@ -205,7 +205,7 @@ def _inside(
                 descending=query.descending,
                 after=None if place is None else place[2],
             )
-            rows += _read(index, BitMap(order[:limit].tolist()), columns)
+            rows += read(index, BitMap(order[:limit].tolist()), columns)
     keyed = sorted(((tuple(row[1:]), row[0]) for row in rows), reverse=query.descending)
     if place is not None:
         edge = tuple(place)
@@ -213,7 +213,7 @@ def _inside(
     return [(ordinal, encode_after(*values)) for values, ordinal in keyed[:limit]]
 
 
-def _read(index: DatasetIndex, ordinals: BitMap, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+def read(index: DatasetIndex, ordinals: BitMap, columns: Sequence[str]) -> list[tuple[Any, ...]]:
     """Return (ordinal, *columns) of each frame. Queries: 1 for each 10,000."""
     rows: list[tuple[Any, ...]] = []
     for part in chunks(list(ordinals), _READ_CHUNK):

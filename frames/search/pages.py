@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LABELS_MAX: Final = 1_000
 _EDGE_PROBES: Final = 4
+# So few rows of each of 50 contexts are read together sooner than one order after the other.
+_SMALL_CONTEXT: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,9 +318,8 @@ def _edges(
 ) -> dict[str, tuple[int, float]]:
     """Return (ordinal, timestamp) of the first, or last, frame in a set of each context.
 
-    Queries: 1, which reads a few rows at the edge of each context off an index. The revisions
-    there may belong to other versions; for a context where all of them do its order is read: 1
-    more for each such context.
+    Queries: 1, which reads a few rows at the edge of each context off an index; 1 more for all
+    contexts where those rows are not in the set, and 2 for each of them that is large.
     """
     if not groups:
         return {}
@@ -328,11 +329,21 @@ def _edges(
     ):
         if value not in edges and (pk & ORDINAL_MASK) in within:
             edges[value] = (pk & ORDINAL_MASK, timestamp)
+    small = BitMap()
     for value, held, _ in groups:
-        if value not in edges:
-            ordered = contexts.in_order(index, value, held & within, descending=last)
-            frame = Frame.objects.at(index.dataset, [int(ordered[0])]).only("timestamp").get()
-            edges[value] = (frame.ordinal, frame.timestamp)
+        if value in edges:
+            continue
+        inside = held & within
+        if len(inside) <= _SMALL_CONTEXT:
+            small |= inside
+            continue
+        ordered = contexts.in_order(index, value, inside, descending=last)
+        frame = Frame.objects.at(index.dataset, [int(ordered[0])]).only("timestamp").get()
+        edges[value] = (frame.ordinal, frame.timestamp)
+    rows = order.read(index, small, ("context_id", "timestamp", "frame_id"))
+    # The last one written stays: the first, or last, in the order inside its context.
+    for ordinal, value, timestamp, _ in sorted(rows, key=lambda row: row[1:], reverse=not last):
+        edges[value] = (ordinal, timestamp)
     return edges
 
 

@@ -19,7 +19,7 @@ from frames.web.pictures import Picture, pictures_of
 from frames.web.text import count, elapsed, percent, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from django.contrib.auth.models import User
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from frames.web.http import SignedInRequest
 
 PAGE_SIZE: Final = 24
-STRIP_PICTURES: Final = 4
 SORTS: Final = {
     "-updated": ("Recent first", "-updated_at"),
     "updated": ("Oldest first", "updated_at"),
@@ -185,7 +184,7 @@ def _load(user: User, query: DatasetQuery) -> DatasetListPage:
         ]
     )
     newest, counts = _newest_versions(datasets), _version_counts(datasets)
-    strips = _strips(datasets)
+    strips = _strips(datasets, newest)
     cards = [
         _card(dataset, newest.get(dataset.pk), counts.get(dataset.pk, 0), strips[dataset.pk])
         for dataset in datasets
@@ -254,16 +253,18 @@ def _card(
     )
 
 
-def _strips(datasets: Sequence[Dataset]) -> dict[int, list[Picture]]:
-    """Return a few pictures of each dataset, spread over what was ever written to it.
+def _strips(
+    datasets: Sequence[Dataset], versions: Mapping[int, Version]
+) -> dict[int, list[Picture]]:
+    """Return a few pictures of each dataset, spread over the version that its card tells of.
 
     Two queries for all cards together: the sources, by primary keys that the ordinals give, and
     their previews.
     """
     wanted = [
-        frame_pk(dataset.pk, dataset.next_ordinal * number // STRIP_PICTURES)
-        for dataset in datasets
-        for number in range(min(STRIP_PICTURES, dataset.next_ordinal))
+        frame_pk(dataset_pk, ordinal)
+        for dataset_pk, version in versions.items()
+        for ordinal in version.sample
     ]
     sources = list(Source.objects.filter(frame_id__in=wanted, position=0).order_by("frame_id"))
     projects = {dataset.pk: dataset.project_id for dataset in datasets}

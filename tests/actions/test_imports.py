@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import time
 import zipfile
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -449,3 +450,33 @@ def test_a_committed_import_only_then_sends_its_task(
             upload=SimpleUploadedFile("a.json", b"[]"),
         )
     assert len(callbacks) == 1
+
+
+def test_an_import_that_waits_for_its_input_stays_alive_and_can_be_cancelled(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The input is slow, as a COCO file of many GB is while it is being sorted."""
+    monkeypatch.setattr("frames.actions.ahead.WAIT_S", 0.05)
+    beats: list[Any] = []
+
+    class Slow:
+        """Reads nothing for a minute."""
+
+        def __init__(self, *args: Any) -> None:
+            time.sleep(60)
+
+    monkeypatch.setattr("frames.actions.imports.open_reader", Slow)
+
+    def alive(job: Job) -> None:
+        keep_alive(job)
+        beats.append(Job.objects.get(pk=job.pk).heartbeat_at)
+        if len(beats) == 3:
+            imports.cancel(job)
+
+    keep_alive = imports._keep_alive
+    monkeypatch.setattr("frames.actions.imports._keep_alive", alive)
+    monkeypatch.setattr("frames.actions.ahead._GRACE_S", 0.1)
+    job = run(write(tmp_path / "a.json", [frame(1)]), project)
+    assert job.state == Job.State.CANCELLED
+    assert beats == sorted(set(beats))
+    assert len(beats) == 3

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from frames.actions import versions
 from frames.index.cache import cache
 from frames.search import pages
 from frames.search.errors import QueryError
@@ -296,3 +297,32 @@ def test_a_page_makes_as_many_queries_for_a_few_frames_as_for_thousands(
             find(version, query, 10)
         counts.append(len(found))
     assert counts[0] == counts[1]
+
+
+def test_groups_whose_first_frames_do_not_match_make_no_more_queries() -> None:
+    """The rows probed at a context's edge are not in the set; one query reads those that are."""
+    counts = []
+    for groups in (3, 12):
+        frames = [
+            make_frame(
+                f"{g:02d}-{n}", context_id=f"c{g:02d}", timestamp=n, labels=["car"] * (n > 5)
+            )
+            for g in range(groups)
+            for n in range(8)
+        ]
+        version = make_version(frames=frames)
+        cache.clear()
+        with CaptureQueriesContext(connection) as found:
+            page = pages.group_page(version, FrameQuery(label="car"), 20)
+        assert [g.cover.frame.timestamp for g in page.items] == [6] * groups
+        assert [(g.first_timestamp, g.last_timestamp) for g in page.items] == [(0, 7)] * groups
+        counts.append(len(found))
+    assert counts[0] == counts[1]
+
+
+def test_a_card_shows_no_frame_that_its_version_has_lost() -> None:
+    version = make_version(frames=[make_frame(f"f{n}") for n in range(10)])
+    assert version.sample == [0, 2, 5, 7]
+    versions.delete_frames(version, [f"f{n}" for n in range(9)], actor=None)
+    version.refresh_from_db()
+    assert version.sample == [9]
