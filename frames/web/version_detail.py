@@ -149,18 +149,9 @@ class VersionPage:
     matched: int
     items: Sequence[GroupCard | FrameCard]
     next: str | None
-    role: int
+    may_edit: bool
+    may_publish: bool
     panel: VersionPanel
-
-    @property
-    def may_edit(self) -> bool:
-        """Whether the reader may import, retry and describe."""
-        return self.role >= Grant.Role.EDITOR
-
-    @property
-    def may_publish(self) -> bool:
-        """Whether the reader may publish and delete."""
-        return self.role >= Grant.Role.ADMIN
 
     @property
     def is_grouped(self) -> bool:
@@ -416,6 +407,7 @@ def _load(user: User, version: Version, params: Mapping[str, str]) -> VersionPag
             total, matched, following = groups.total, groups.matched, groups.next
     except QueryError as refused:
         error = refused
+    role = access.role_in(user, version.dataset.project)
     return VersionPage(
         version=version,
         query=query,
@@ -425,6 +417,7 @@ def _load(user: User, version: Version, params: Mapping[str, str]) -> VersionPag
         matched=matched,
         items=items,
         next=following,
-        role=access.role_in(user, version.dataset.project),
+        may_edit=role >= Grant.Role.EDITOR,
+        may_publish=role >= Grant.Role.ADMIN,
         panel=panel_of(version),
     )

@@ -24,18 +24,9 @@ class VersionInfoPage:
 
     version: Version
     parents: list[str]
-    role: int
+    may_edit: bool
+    may_publish: bool
     panel: VersionPanel
-
-    @property
-    def may_edit(self) -> bool:
-        """Whether the reader may import and describe."""
-        return self.role >= Grant.Role.EDITOR
-
-    @property
-    def may_publish(self) -> bool:
-        """Whether the reader may publish and delete."""
-        return self.role >= Grant.Role.ADMIN
 
     @property
     def others(self) -> list[VersionEntry]:
@@ -93,10 +84,12 @@ def version_info(
 ) -> HttpResponse:
     """Show what a version is."""
     version = access.version_or_404(request.user, dataset_uid, version_uid)
+    role = access.role_in(request.user, version.dataset.project)
     page = VersionInfoPage(
         version=version,
         parents=list(version.parents.order_by("name").values_list("name", flat=True)),
-        role=access.role_in(request.user, version.dataset.project),
+        may_edit=role >= Grant.Role.EDITOR,
+        may_publish=role >= Grant.Role.ADMIN,
         panel=panel_of(version),
     )
     return respond(request, page, "version/info.html", as_json=as_json)
