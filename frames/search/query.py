@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
+import re
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -26,6 +28,9 @@ SORTS: Final = {
     "id": "ID",
     "saved": "Last update time",
 }
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_INTEGERS: Final = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +119,22 @@ def decode_after(token: str, *types: type | tuple[type, ...]) -> list[Any] | Non
         return None
     try:
         place = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    except (binascii.Error, ValueError) as error:
+    except (binascii.Error, ValueError, RecursionError) as error:
         raise _foreign() from error
     if not isinstance(place, list) or len(place) != len(types):
         raise _foreign()
-    if not all(
-        isinstance(v, t) and not isinstance(v, bool) for v, t in zip(place, types, strict=True)
-    ):
+    if not all(isinstance(v, t) and _is_stored(v) for v, t in zip(place, types, strict=True)):
         raise _foreign()
     return place
+
+
+def _is_stored(value: Any) -> bool:
+    """Whether a column can hold a value: databases refuse what no frame of theirs has."""
+    if isinstance(value, str):
+        return "\x00" not in value and not _SURROGATE.search(value)
+    if isinstance(value, bool):
+        return False
+    return math.isfinite(value) if isinstance(value, float) else value in _INTEGERS
 
 
 def _foreign() -> QueryError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from frames.actions import versions
 from frames.index.cache import cache
 from frames.search import pages
 from frames.search.errors import QueryError
-from frames.search.query import FrameQuery
+from frames.search.query import FrameQuery, encode_after
 from tests.factories import add_frames, make_frame, make_version
 
 if TYPE_CHECKING:
@@ -240,6 +241,30 @@ def test_a_token_of_another_order_is_refused(sort: str, token: str) -> None:
     version = make_version(frames=[make_frame("one")])
     with pytest.raises(QueryError):
         pages.frame_page(version, FrameQuery(group="none", sort=sort, after=token), 10)
+
+
+PLACES = {"context_id": ["c", 1, "f"], "timestamp": [1, "f"], "id": ["f"]}
+
+
+@pytest.mark.parametrize("sort", PLACES)
+@pytest.mark.parametrize("value", ["\ud800", "a\x00b", 10**30, float("nan"), float("-inf")])
+def test_a_token_with_what_no_column_can_hold_is_refused(sort: str, value: object) -> None:
+    version = make_version(frames=[make_frame("one")])
+    for position, meant in enumerate(PLACES[sort]):
+        if isinstance(value, str) != isinstance(meant, str):
+            continue
+        place = [*PLACES[sort]]
+        place[position] = value
+        query = FrameQuery(group="none", sort=sort, after=encode_after(*place))
+        with pytest.raises(QueryError):
+            pages.frame_page(version, query, 10)
+
+
+def test_a_token_nested_without_end_is_refused() -> None:
+    version = make_version(frames=[make_frame("one")])
+    token = base64.urlsafe_b64encode(b"[" * 5_000).decode()
+    with pytest.raises(QueryError):
+        pages.frame_page(version, FrameQuery(after=token), 10)
 
 
 def test_labels_are_counted_by_frame_most_frequent_first() -> None:
