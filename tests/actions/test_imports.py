@@ -260,6 +260,37 @@ def test_two_imports_of_the_same_frames_leave_one_revision_of_each(
     assert Version.objects.get().frame_count == 6
 
 
+def test_of_two_imports_that_overlap_the_one_that_ends_last_wins(
+    project: Project, tmp_path: Path
+) -> None:
+    """The first has staged all before the second begins, and ends while that one runs."""
+    first = write(tmp_path / "a.json", [frame(n, meta={"by": "first"}) for n in range(4)])
+    second = write(tmp_path / "b.json", [frame(n, meta={"by": "second"}) for n in range(2, 6)])
+
+    class Staged(BaseException):
+        """Leaves an import when all is staged, before it is given to the version."""
+
+    def leave(job: Job) -> None:
+        raise Staged
+
+    with pytest.raises(Staged):
+        run(first, project, progress=leave)
+    waiting = Job.objects.get()
+
+    def meanwhile(job: Job) -> None:
+        if job.state == Job.State.RUNNING:
+            long_ago = timezone.now() - timedelta(hours=1)
+            Job.objects.filter(pk=waiting.pk).update(heartbeat_at=long_ago)
+            imports.run(waiting.uid)
+
+    run(second, project, progress=meanwhile)
+    assert held(project) == {f"f{n}" for n in range(6)}
+    version = Version.objects.select_related("dataset").get()
+    members = DatasetIndex(version.dataset).members(version)
+    writers = dict(Frame.objects.at(version.dataset, members).values_list("frame_id", "meta__by"))
+    assert [writers[f"f{n}"] for n in range(6)] == ["first"] * 2 + ["second"] * 4
+
+
 def test_a_version_published_meanwhile_refuses(project: Project, tmp_path: Path) -> None:
     def publish(job: Job) -> None:
         Version.objects.update(status="published", published_at=timezone.now())
