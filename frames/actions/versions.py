@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import numpy as np
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from pyroaring import BitMap
@@ -13,6 +14,7 @@ from frames.actions import audit
 from frames.actions.datasets import CURRENT, Refused, clean_name
 from frames.actions.frames import change_membership, lock_dataset, lock_draft
 from frames.index import membership, store
+from frames.index.reader import DatasetIndex
 from frames.models import Dataset, Frame, Job, Version
 from frames.models.frame import ordinal_of
 
@@ -247,7 +249,9 @@ def restore(
             mine = BitMap(_revisions(version.dataset, ids, held).values())
             wanted = (held - mine) | BitMap(_revisions(version.dataset, ids, wanted).values())
         add, remove = wanted - held, held - wanted
-        if add or remove:
+        index = DatasetIndex(version.dataset)
+        changed = len(np.union1d(index.identities(add), index.identities(remove)))
+        if changed:
             change_membership(version, add=add, remove=remove)
             _record(
                 "restore",
@@ -257,7 +261,7 @@ def restore(
                 added=len(add),
                 removed=len(remove),
             )
-    return max(len(add), len(remove))
+    return changed
 
 
 def _published_parents(dataset: Dataset, parents: Sequence[Version]) -> list[Version]:

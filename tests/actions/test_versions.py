@@ -108,13 +108,15 @@ class Lineages(RuleBasedStateMachine):
     @rule(version=drafts, source=published, ids=st.none() | numbers)
     def restore(self, version: Version, source: Version, ids: set[int] | None) -> None:
         wanted = None if ids is None else {f"f{n}" for n in ids}
-        versions.restore(version, source, actor=None, frame_ids=wanted)
-        theirs = self.model[source.pk]
+        before, theirs = self.model[version.pk], self.model[source.pk]
         if wanted is None:
-            self.model[version.pk] = dict(theirs)
+            after = dict(theirs)
         else:
-            kept = {k: v for k, v in self.model[version.pk].items() if k not in wanted}
-            self.model[version.pk] = kept | {k: v for k, v in theirs.items() if k in wanted}
+            kept = {k: v for k, v in before.items() if k not in wanted}
+            after = kept | {k: v for k, v in theirs.items() if k in wanted}
+        changed = {k for k in before.keys() | after.keys() if before.get(k) != after.get(k)}
+        assert versions.restore(version, source, actor=None, frame_ids=wanted) == len(changed)
+        self.model[version.pk] = after
 
     @rule(target=published, version=consumes(drafts))
     def publish(self, version: Version) -> Version:
