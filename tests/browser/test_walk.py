@@ -54,6 +54,11 @@ def render(version: Version) -> None:
     previews.render([preview.key for preview in rows.values()])
 
 
+def awake(page: Page) -> None:
+    """Wait until every custom element of the page takes keys: an address changes before that."""
+    page.wait_for_function("() => !document.querySelector(':not(:defined)')")
+
+
 def tab_to(page: Page, selector: str) -> None:
     """Press Tab until something that matches has the focus."""
     for _ in range(60):
@@ -73,6 +78,7 @@ def test_keyboard_alone_goes_from_the_datasets_to_the_next_frame(
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(rf"/versions/{drive.uid}/$"))
     expect(page.get_by_text("12 out of 12 found in 2 contexts")).to_be_visible()
+    awake(page)
 
     tab_to(page, ".card > a")
     page.keyboard.press("ArrowRight")
@@ -83,12 +89,14 @@ def test_keyboard_alone_goes_from_the_datasets_to_the_next_frame(
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/context/\?id=drive%2Fb$"))
     expect(page.get_by_role("heading", name="drive/b")).to_be_visible()
+    awake(page)
 
     tab_to(page, ".card > a")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/frames/b1/$"))
     expect(page.locator(".step-place")).to_have_text("00:00:00.100 2 / 6")
+    awake(page)
 
     page.keyboard.press("ArrowRight")
     expect(page).to_have_url(re.compile(r"/frames/b2/$"))
