@@ -232,6 +232,14 @@ def test_a_child_of_several_parents_asks_where_they_differ(release: Version) -> 
     assert held(mixed) == {"f1": 10, "f2": 20, "f3": 10, "f4": 20}
 
 
+def test_restoring_counts_frames_that_come_and_others_that_go() -> None:
+    version = make_version(frames=[make_frame("a"), make_frame("b"), make_frame("c")])
+    release, draft = versions.snapshot(version, actor=None)
+    versions.delete_frames(draft, ["a", "b"], actor=None)
+    add_frames(draft, [make_frame("x"), make_frame("c", labels=["car"])])
+    assert versions.restore(draft, release, actor=None) == 4
+
+
 def test_a_published_version_refuses_every_change(release: Version) -> None:
     before = held(release)
     with pytest.raises(VersionNotWritable, match="is published"):
