@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from django.contrib.auth.models import User
     from django.core.files.uploadedfile import UploadedFile
+    from django.db.models import QuerySet
 
     from frames.formats.base import Problem
     from frames.media import MediaPolicy
@@ -54,7 +55,7 @@ PLAN_CHUNK_FRAMES: Final = 5_000
 BATCH_MAX_BYTES: Final = 32 * 1024 * 1024
 _PROGRESS_FIELDS: Final = (
     *("position", "total", "imported", "unchanged", "failed"),
-    *("staged", "replaced", "seen", "heartbeat_at", "options"),
+    *("staged", "replaced", "seen", "options"),
 )
 
 
@@ -69,6 +70,10 @@ class _Stop(Exception):
         super().__init__(message)
         self.state = state
         self.message = message
+
+
+class _Lost(Exception):
+    """Ends a run whose job another worker has taken, as after a minute without a heartbeat."""
 
 
 def start_import(
@@ -155,6 +160,8 @@ def run(job_uid: str, *, progress: Callable[[Job], None] | None = None) -> None:
     try:
         with _rare_collections():
             _run(job, progress)
+    except _Lost:
+        log.warning("import lost to another worker", job=job.uid, position=job.position)
     except _Stop as stop:
         _finish(job, stop.state, stop.message)
     except (FormatError, Refused, VersionNotWritable) as error:
@@ -177,9 +184,8 @@ def sweep() -> None:
         | Q(state=Job.State.QUEUED, heartbeat_at__lt=now - REQUEUE_AFTER)
     )
     for job in lost[:100]:
-        claimed = Job.objects.filter(pk=job.pk, heartbeat_at=job.heartbeat_at).update(
-            state=Job.State.QUEUED, heartbeat_at=now
-        )
+        unchanged = Job.objects.filter(pk=job.pk, state=job.state, heartbeat_at=job.heartbeat_at)
+        claimed = unchanged.update(state=Job.State.QUEUED, heartbeat_at=now)
         if claimed:
             log.warning("import sent again", job=job.uid, position=job.position)
             enqueue("frames.run_import", job_uid=job.uid)
@@ -278,6 +284,8 @@ def _chunks(uri: str, policy: MediaPolicy, options: dict[str, Any], start: int) 
     Runs ahead of the writing, in another process, on the machine's second core. Raises FormatError.
     """
     try:
+        if archives.is_archive(uri):
+            uri = archives.unpack(uri)
         reader = open_reader(uri, policy, options)
         batch, problems, end = PreparedBatch(), list[tuple[int, "Problem"]](), start
         for item in reader:
@@ -302,10 +310,6 @@ def _chunks(uri: str, policy: MediaPolicy, options: dict[str, Any], start: int) 
 def _run(job: Job, progress: Callable[[Job], None] | None) -> None:
     if job.version is None:
         raise Refused("The version that this import was for has been deleted.")
-    uri = job.uri
-    if archives.is_archive(uri):
-        uri = archives.unpack(uri)
-        log.info("archive unpacked", job=job.uid, uri=uri)
     policy = policy_for(job.project)
     stager = Stager(
         job.version,
@@ -314,7 +318,7 @@ def _run(job: Job, progress: Callable[[Job], None] | None) -> None:
         seen=_bitmap(job.seen),
     )
     header = Header()
-    chunks = partial(_chunks, uri, policy, job.options, job.position)
+    chunks = partial(_chunks, job.uri, policy, job.options, job.position)
     for chunk in ahead(chunks, on_wait=partial(_keep_alive, job)):
         _stage(job, stager, chunk)
         header = chunk.header
@@ -327,9 +331,24 @@ def _run(job: Job, progress: Callable[[Job], None] | None) -> None:
 
 def _keep_alive(job: Job) -> None:
     """Say that the job is in good hands while its input is slow, and heed its cancellation."""
-    Job.objects.filter(pk=job.pk).update(heartbeat_at=timezone.now())
-    job.refresh_from_db(fields=["cancel_requested"])
+    _renew_claim(job)
     _heed_cancellation(job)
+
+
+def _claimed(job: Job) -> QuerySet[Job]:
+    """Return the job's row while it is this run's: each claim has a time of its own."""
+    return Job.objects.filter(pk=job.pk, state=Job.State.RUNNING, started_at=job.started_at)
+
+
+def _renew_claim(job: Job) -> None:
+    """Renew the heartbeat and read whether to stop; raise _Lost if the job is not ours any more.
+
+    Inside of a transaction this also keeps the job from being taken until the transaction ends.
+    """
+    job.heartbeat_at = timezone.now()
+    if not _claimed(job).update(heartbeat_at=job.heartbeat_at):
+        raise _Lost
+    job.refresh_from_db(fields=["cancel_requested"])
 
 
 def _heed_cancellation(job: Job) -> None:
@@ -342,6 +361,7 @@ def _stage(job: Job, stager: Stager, chunk: _Chunk) -> None:
     try:
         with transaction.atomic():
             result = stager.stage(chunk.batch)
+            _renew_claim(job)
             problems = sorted([*chunk.problems, *result.problems], key=itemgetter(0))
             room = max(0, JobError.MAX_KEPT - job.failed)
             JobError.objects.bulk_create(
@@ -358,11 +378,9 @@ def _stage(job: Job, stager: Stager, chunk: _Chunk) -> None:
             job.staged = dump(stager.staged)
             job.replaced = dump(stager.replaced)
             job.seen = dump(stager.seen)
-            job.heartbeat_at = timezone.now()
             job.options["read"] = chunk.position
             # Not cancel_requested, which a person may be setting in this moment.
             job.save(update_fields=_PROGRESS_FIELDS)
-            job.refresh_from_db(fields=["cancel_requested"])
     except Exception:
         stager.forget()
         raise
@@ -378,6 +396,8 @@ def _commit(job: Job, stager: Stager, header: Header) -> None:
     """Give the version what is staged and end the job, in one transaction."""
     with transaction.atomic():
         version = stager.commit()
+        _renew_claim(job)
+        _heed_cancellation(job)
         _apply_header(job, version, header)
         audit.record(
             "import",
@@ -432,6 +452,9 @@ def _enqueue_previews(dataset_pk: int, staged: BitMap) -> None:
 
 
 def _finish(job: Job, state: Job.State, message: str) -> None:
+    """End a job that is still this run's, and no other."""
+    if not _claimed(job).exists():
+        return
     job.state = state
     job.message = message
     job.finished_at = timezone.now()

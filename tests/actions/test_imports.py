@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db.models import Model
+from django.test import TestCase
 from django.utils import timezone
 from PIL import Image
 
-from frames.actions import imports
+from frames.actions import archives, imports
 from frames.actions.datasets import create_dataset
 from frames.index.check import check
 from frames.index.reader import DatasetIndex
@@ -227,6 +229,85 @@ def test_an_import_goes_on_behind_what_a_lost_worker_had_done(
     job.refresh_from_db()
     assert (job.state, job.imported, job.failed) == (Job.State.DONE, 35, 0)
     assert held(project) == {f"f{n}" for n in range(35)} | {"f99"}
+
+
+def test_a_worker_that_was_thought_lost_leaves_the_job_to_the_next_one(
+    project: Project, tmp_path: Path, settings: Any
+) -> None:
+    """It hung for an hour, another worker did the whole import, and then it woke up."""
+    settings.IMPORT_BATCH_FRAMES = 10
+    path = write(tmp_path / "f.json", [*(frame(n) for n in range(35)), 7])
+    others: list[Job] = []
+
+    def hang(job: Job) -> None:
+        if job.position == 20 and not others:
+            others.append(job)
+            Job.objects.update(heartbeat_at=timezone.now() - timedelta(hours=1))
+            imports.sweep()
+            imports.run(job.uid)
+
+    job = run(path, project, progress=hang)
+    assert (job.state, job.imported, job.failed) == (Job.State.DONE, 35, 1)
+    assert job.errors.count() == 1
+    assert held(project) == {f"f{n}" for n in range(35)}
+    assert AuditEvent.objects.filter(verb="import").count() == 1
+
+
+def test_the_sweep_leaves_a_job_alone_that_ends_meanwhile(
+    project: Project, sent: list[tuple[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = create_dataset(project=project, name="Drives", actor=None)
+    Job.objects.create(
+        kind="import", project=project, dataset=dataset, version=dataset.versions.get(), uri="x:"
+    )
+    Job.objects.update(heartbeat_at=timezone.now() - timedelta(hours=1))
+
+    def read_then_end(*args: Any) -> Job:
+        job: Job = Model.from_db.__func__(Job, *args)  # type: ignore[attr-defined]
+        imports.cancel(job)
+        return job
+
+    monkeypatch.setattr(Job, "from_db", read_then_end)
+    imports.sweep()
+    assert Job.objects.get().state == Job.State.CANCELLED
+    assert sent == []
+
+
+def test_a_slow_archive_does_not_lose_its_worker(
+    project: Project, editor: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frames.actions.ahead.WAIT_S", 0.05)
+    beats: list[Job] = []
+    unpack, keep_alive = archives.unpack, imports._keep_alive
+
+    def slow(uri: str) -> str:
+        time.sleep(0.5)
+        return unpack(uri)
+
+    def alive(job: Job) -> None:
+        beats.append(job)
+        keep_alive(job)
+
+    monkeypatch.setattr("frames.actions.archives.unpack", slow)
+    monkeypatch.setattr("frames.actions.imports._keep_alive", alive)
+    job = upload(project, editor, "a.zip", _zip({"f.json": json.dumps([frame(1)]).encode()}))
+    assert job.state == Job.State.DONE
+    assert beats
+
+
+def test_a_queue_that_is_gone_takes_no_import_back(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from frames.actions import queue
+
+    def gone(*args: Any, **kwargs: Any) -> None:
+        raise ConnectionError("the queue is gone")
+
+    monkeypatch.setattr("frames.actions.imports.enqueue", queue.enqueue)
+    monkeypatch.setattr("celery.current_app.send_task", gone)
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        job = run(write(tmp_path / "a.json", [frame(1)]), project)
+    assert job.state == Job.State.DONE
 
 
 def test_the_sweep_sends_lost_jobs_once(
