@@ -14,13 +14,14 @@ from frames.index.bitmaps import SEGMENT_BITS, from_array, load, to_array, union
 from frames.index.cache import cache
 from frames.index.numbers import bounds
 from frames.index.regions import RegionSet
-from frames.index.rows import frames_with_text
+from frames.index.rows import frames_with_text, read_rows, region_terms
 from frames.index.terms import (
     ANY,
     BOOLEAN,
     HASH_BUCKET,
     NULL,
     TEXT,
+    Token,
     hash_bucket,
     term_text,
 )
@@ -168,34 +169,36 @@ class DatasetIndex:
             limit = min(limit * 2, 4096)
 
     def counts(self, key: str, within: BitMap, *, limit: int = 1000) -> list[ValueCount]:
-        """Return how many of the given frames have each value of a key, most first.
+        """Return how many of the given frames have each value of a key, most first, up to `limit`.
 
-        Values none of them has are left out. Queries: up to 3. Raises ValueError for a key with
-        more than `limit` values.
+        Values none of them has are left out, and so are texts in hash buckets. Queries: 2, and 1
+        for each 500 values that are not in the cache.
         """
         found = self._key(key)
         if found is None:
             return []
-        terms = list(
-            Term.objects.filter(key=found)
-            .exclude(kind__in=[ANY, HASH_BUCKET])
-            .values_list("pk", "kind", "value")[: limit + 1]
-        )
-        if len(terms) > limit:
-            raise ValueError(f"{key} has more than {limit} values")
-        sets = self._postings([pk for pk, _, _ in terms])
-        counted = [
-            ValueCount(kind, value, count)
-            for pk, kind, value in terms
-            if (count := within.intersection_cardinality(sets[pk]))
-        ]
-        return sorted(counted, key=lambda item: (-item.frames, item.value))
+        terms = Term.objects.filter(key=found).exclude(kind__in=[ANY, HASH_BUCKET])
+        counted: list[ValueCount] = []
+        for part in store.chunks(list(terms.values_list("pk", "kind", "value"))):
+            sets = self._postings([pk for pk, _, _ in part])
+            counted += [
+                ValueCount(kind, value, count)
+                for pk, kind, value in part
+                if (count := within.intersection_cardinality(sets[pk]))
+            ]
+        return sorted(counted, key=lambda item: (-item.frames, item.value))[:limit]
 
     # --- region space -------------------------------------------------------------------
 
     def region_text(self, key: str, value: str) -> RegionSet:
-        """Return the regions that have a text. Queries: up to 3."""
-        return self._region_union(self._terms(key, kinds=(TEXT,), value=term_text(value)))
+        """Return the regions that have a text. Queries: up to 3; rows are read if overflowed."""
+        text = term_text(value)
+        found = self._region_union(self._terms(key, kinds=(TEXT,), value=text))
+        known = self._key(key)
+        if known is not None and known.overflowed:
+            shared = self._terms(key, kinds=(HASH_BUCKET,), value=hash_bucket(text))
+            found = found | self._regions_with_text(self._region_union(shared), key, text)
+        return found
 
     def region_has(self, key: str) -> RegionSet:
         """Return the regions that have any value of a key. Queries: up to 3."""
@@ -309,6 +312,19 @@ class DatasetIndex:
         for _, segment, data, _ in store.postings_of(term_pks):
             found.setdefault(segment, []).append(load(data))
         return RegionSet({segment: union(parts) for segment, parts in found.items()})
+
+    def _regions_with_text(self, candidates: RegionSet, key: str, text: str) -> RegionSet:
+        """Return the regions whose rows have a text, in the frames of the candidates."""
+        token = Token(key, TEXT, text)
+        offsets = self._offsets()
+        found: dict[int, BitMap] = {}
+        for frame in read_rows(self.dataset, to_array(self.frames_of(candidates)).tolist()):
+            segment, row = frame.ordinal >> SEGMENT_BITS, frame.ordinal & store.SEGMENT_MASK
+            first = int(offsets[segment][row])
+            for number, terms in enumerate(region_terms(frame), first):
+                if token in terms.tokens:
+                    found.setdefault(segment, BitMap()).add(number)
+        return RegionSet(found)
 
     def _offsets(self) -> Mapping[int, UInt32Array]:
         slot = ("offsets", self._generation)

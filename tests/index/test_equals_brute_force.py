@@ -249,6 +249,30 @@ def test_texts_beyond_the_limit_of_a_key_are_found_through_hash_buckets(
         assert set(index.text(key, text)) == rows.having(key, TEXT, terms_module.term_text(text))
 
 
+def test_regions_are_found_through_hash_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Region keys overflow too: track ids, say, of which there are as many as tracks."""
+    from tests.factories import make_frame
+
+    monkeypatch.setattr("frames.index.writer.TEXTS_PER_KEY_MAX", 2)
+    monkeypatch.setattr(terms_module, "HASH_BUCKETS", 2)
+    frames = [
+        make_frame(
+            f"f{n}",
+            rois=[
+                {"label": ["car"], "poly": [0, 0, 1, 1], "meta": {"track": f"t{n + m}"}}
+                for m in range(3)
+            ],
+        )
+        for n in range(6)
+    ]
+    index = DatasetIndex(make_version(frames=frames).dataset)
+    for track in range(9):
+        having = {n for n in range(6) if n <= track < n + 3}
+        regions = index.region_text("rois.meta.track", f"t{track}")
+        assert set(index.frames_of(regions)) == having
+        assert len(regions) == len(having)
+
+
 def test_a_frame_past_a_segments_end_is_found() -> None:
     """Two segments, the second reached by a batch that crosses into it."""
     from tests.factories import make_frame

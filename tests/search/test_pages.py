@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import replace
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
@@ -243,7 +243,7 @@ def test_a_token_of_another_order_is_refused(sort: str, token: str) -> None:
         pages.frame_page(version, FrameQuery(group="none", sort=sort, after=token), 10)
 
 
-PLACES = {"context_id": ["c", 1, "f"], "timestamp": [1, "f"], "id": ["f"]}
+PLACES: dict[str, list[Any]] = {"context_id": ["c", 1, "f"], "timestamp": [1, "f"], "id": ["f"]}
 
 
 @pytest.mark.parametrize("sort", PLACES)
@@ -265,6 +265,16 @@ def test_a_token_nested_without_end_is_refused() -> None:
     token = base64.urlsafe_b64encode(b"[" * 5_000).decode()
     with pytest.raises(QueryError):
         pages.frame_page(version, FrameQuery(after=token), 10)
+
+
+def test_of_many_labels_the_most_frequent_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "LABELS_MAX", 2)
+    labels = [["car", "a"], ["car", "b"], ["car", "bus"], ["bus"]]
+    version = make_version(
+        frames=[make_frame(f"f{n}", labels=names) for n, names in enumerate(labels)]
+    )
+    found = [(item.label, item.frames) for item in pages.label_counts(version)]
+    assert found == [("car", 3), ("bus", 2)]
 
 
 def test_labels_are_counted_by_frame_most_frequent_first() -> None:
