@@ -45,7 +45,9 @@ def unpack(uri: str) -> str:
             _extract(archive, target)
         except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError) as error:
             shutil.rmtree(target, ignore_errors=True)
-            raise ArchiveRefused(f"{archive.name} cannot be unpacked: {error}.") from error
+            # The text of an OSError tells where on this machine the archive lies.
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise ArchiveRefused(f"{archive.name} cannot be unpacked: {reason}.") from error
         except ArchiveRefused:
             shutil.rmtree(target, ignore_errors=True)
             raise

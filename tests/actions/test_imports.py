@@ -501,6 +501,16 @@ def test_a_damaged_archive_says_so(project: Project, editor: User) -> None:
     assert "cannot be unpacked" in job.message
 
 
+@pytest.mark.parametrize("names", [["a", "a/b.jpg"], ["n" * 300 + ".jpg"]])
+def test_an_archive_that_no_folder_can_hold_does_not_tell_where_it_lies(
+    project: Project, editor: User, names: list[str], settings: Any
+) -> None:
+    job = upload(project, editor, "a.zip", _zip(dict.fromkeys(names, b"")))
+    assert job.state == Job.State.FAILED
+    assert "cannot be unpacked" in job.message
+    assert str(settings.VAR_DIR) not in job.message
+
+
 def test_an_uploads_name_cannot_leave_its_folder(project: Project, editor: User) -> None:
     job = upload(project, editor, "../../../evil.json", json.dumps([frame(1)]).encode())
     assert job.state == Job.State.DONE
