@@ -168,6 +168,11 @@ class DatasetIndex:
                 return
             limit = min(limit * 2, 4096)
 
+    def is_overflowed(self, key: str) -> bool:
+        """Whether some texts of a key are in hash buckets, which `walk` passes over. Queries: 1."""
+        found = self._key(key)
+        return found is not None and found.overflowed
+
     def counts(self, key: str, within: BitMap, *, limit: int = 1000) -> list[ValueCount]:
         """Return how many of the given frames have each value of a key, most first, up to `limit`.
 
@@ -194,8 +199,7 @@ class DatasetIndex:
         """Return the regions that have a text. Queries: up to 3; rows are read if overflowed."""
         text = term_text(value)
         found = self._region_union(self._terms(key, kinds=(TEXT,), value=text))
-        known = self._key(key)
-        if known is not None and known.overflowed:
+        if self.is_overflowed(key):
             shared = self._terms(key, kinds=(HASH_BUCKET,), value=hash_bucket(text))
             found = found | self._regions_with_text(self._region_union(shared), key, text)
         return found

@@ -163,14 +163,17 @@ class _Evaluation:
             return self._any(field)
         if field.startswith("rois.") or field == "id":
             raise QueryError(f"{field} takes whole values, no * or ?.", position=node.pos)
+        too_many = QueryError(
+            f"{field} has over {WILDCARD_TERMS_MAX:,} values, too many for * and ?.",
+            position=node.pos,
+        )
+        if self.index.is_overflowed(field):
+            raise too_many
         pattern = _pattern(node.value)
         found = []
         for number, term in enumerate(self.index.walk(field, first=1024)):
             if number >= WILDCARD_TERMS_MAX:
-                raise QueryError(
-                    f"{field} has over {WILDCARD_TERMS_MAX:,} values, too many for * and ?.",
-                    position=node.pos,
-                )
+                raise too_many
             if pattern(term.value):
                 found.append(term.frames)
         return union(found)

@@ -16,6 +16,7 @@ from frames.index.reader import DatasetIndex, TermFrames
 from frames.models import Frame, Source
 from frames.models.frame import ORDINAL_MASK, frame_pk, ordinal_of
 from frames.search import contexts, order
+from frames.search.errors import QueryError
 from frames.search.lucene import frames_matching
 from frames.search.query import GROUP_URL, decode_after, encode_after
 
@@ -284,6 +285,8 @@ def _groups(
         terms: Iterable[TermFrames] = _sparse_contexts(
             index, matched, after, descending=query.descending, limit=limit + 1
         )
+    elif index.is_overflowed(key):
+        raise QueryError(f"{key} has too many values to group by.", field="group")
     else:
         terms = index.walk(key, after=after, descending=query.descending)
     for value, frames in terms:

@@ -267,6 +267,18 @@ def test_a_token_nested_without_end_is_refused() -> None:
         pages.frame_page(version, FrameQuery(after=token), 10)
 
 
+@pytest.mark.parametrize(
+    "query", [FrameQuery(group="meta.k"), FrameQuery(q="meta.k:v*"), FrameQuery(q="meta.k:?1")]
+)
+def test_a_key_with_too_many_values_is_not_walked_in_part(
+    monkeypatch: pytest.MonkeyPatch, query: FrameQuery
+) -> None:
+    monkeypatch.setattr("frames.index.writer.TEXTS_PER_KEY_MAX", 2)
+    version = make_version(frames=[make_frame(f"f{n}", meta={"k": f"v{n}"}) for n in range(4)])
+    with pytest.raises(QueryError, match="too many"):
+        pages.group_page(version, query, 10)
+
+
 def test_of_many_labels_the_most_frequent_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "LABELS_MAX", 2)
     labels = [["car", "a"], ["car", "b"], ["car", "bus"], ["bus"]]
