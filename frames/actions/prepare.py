@@ -61,7 +61,8 @@ class PreparedBatch:
         """Add a frame that stands at `index` in the input."""
         row, sources = _row(frame), [_source_row(source) for source in frame.sources]
         # JSON is stored with its keys sorted, so equal values are equal texts.
-        digest = hashlib.blake2b(repr((row, sources)).encode(), digest_size=16).digest()
+        content = orjson.dumps((row, sources))
+        digest = hashlib.blake2b(content, digest_size=16).digest()
         self.size_bytes += len(row[2]) + len(row[3]) + len(row[4]) + 200 * len(sources)
         frame_id = frame.frame_id or derived_id(frame)
         self.frames.append(PreparedFrame(index, frame_id, not frame.frame_id, row, sources, digest))
