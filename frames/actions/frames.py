@@ -108,7 +108,7 @@ class Stager:
             frame_id = self._free_id(frame, lookup)
             if frame_id is None:
                 problem = Problem("id", f"{frame.frame_id!r} appears earlier in this input")
-                result.problems.append((frame.index, problem))
+                result.problems.append((frame.number, problem))
                 continue
             held = lookup.held.get(frame_id)
             if held is not None:
