@@ -37,7 +37,8 @@ SOURCE_COLUMNS: Final = (
 class PreparedFrame(NamedTuple):
     """One frame as its rows; `number` is its index in the input.
 
-    `is_derived` tells that the input gave it no id. A tuple: it crosses from one process to another in half the time of a dataclass.
+    `is_derived` tells that the input gave it no id. A tuple, since that crosses from one process
+    to another in half the time of a dataclass.
     """
 
     number: int
