@@ -37,7 +37,8 @@ def unpack(uri: str) -> str:
     """
     archive = Path(unquote(urlsplit(uri).path))
     target = archive.with_name(archive.name + ".unpacked")
-    done = target / ".complete"
+    # Beside the folder: in it, a file of the archive could bear its name.
+    done = archive.with_name(archive.name + ".unpacked.complete")
     if not done.exists():
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)

@@ -165,7 +165,7 @@ def run(job_uid: str, *, progress: Callable[[Job], None] | None = None) -> None:
     except _Stop as stop:
         _finish(job, stop.state, stop.message)
     except (FormatError, Refused, VersionNotWritable) as error:
-        _finish(job, Job.State.FAILED, f"{error} Nothing was imported.")
+        _finish(job, Job.State.FAILED, f"{str(error).rstrip('.')}. Nothing was imported.")
     except Exception:
         log.exception("import failed", job=job.uid, uri=job.uri, position=job.position)
         _finish(

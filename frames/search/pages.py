@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 LABELS_MAX: Final = 1_000
 _EDGE_PROBES: Final = 4
+# No id has one, and PostgreSQL refuses to be asked for it.
+_NULL: Final = "\x00"
 # So few rows of each of 50 contexts are read together sooner than one order after the other.
 _SMALL_CONTEXT: Final = 256
 
@@ -169,6 +171,8 @@ def context_page(
 
     Queries: those of the filter, 1 to 3 for the order, 2 for rows.
     """
+    if _NULL in context_id:
+        return None
     index = DatasetIndex(version.dataset)
     held = index.text("context_id", context_id) & index.members(version)
     if not held:
@@ -193,6 +197,8 @@ def context_page(
 
 def context_strip(version: Version, context_id: str, max_marks: int = 200) -> list[Mark]:
     """Return up to `max_marks` frames of a context, evenly thinned, first and last among them."""
+    if _NULL in context_id:
+        return []
     index = DatasetIndex(version.dataset)
     held = index.text("context_id", context_id) & index.members(version)
     ordered = contexts.in_order(index, context_id, held)
@@ -212,6 +218,8 @@ def frame_detail(version: Version, frame_id: str, query: FrameQuery) -> FrameDet
 
     A frame that does not match itself is still shown: the place is counted over its context.
     """
+    if _NULL in frame_id:
+        return None
     index = DatasetIndex(version.dataset)
     members = index.members(version)
     revisions = Frame.objects.filter(dataset=version.dataset, frame_id=frame_id)

@@ -208,6 +208,14 @@ def test_a_context_or_frame_of_another_version_is_not_there() -> None:
     assert pages.frame_detail(theirs, "two", query) is not None
 
 
+@pytest.mark.parametrize("name", ["a\x00b", "\x00"])
+def test_an_id_with_a_null_character_is_not_there(name: str) -> None:
+    version = make_version(frames=[make_frame("one", context_id="a")])
+    assert pages.context_page(version, name, FrameQuery(), 10) is None
+    assert pages.context_strip(version, name) == []
+    assert pages.frame_detail(version, name, FrameQuery()) is None
+
+
 def test_frames_of_one_source_are_each_shown() -> None:
     """G5: frames that share a source appear each in Split Preview."""
     frames = [make_frame(f"f{n}", context_id="one.jpg") for n in range(3)]
