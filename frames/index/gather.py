@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from frames.index.numbers import buckets
-from frames.index.terms import NUMBER, emit_frame, emit_region, number_text
+from frames.index.terms import ANY, NUMBER, emit_frame, emit_region, number_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,9 +55,7 @@ class TermBatch:
     ) -> None:
         """Gather the terms of the next frame."""
         self._position = self.frames
-        emit_frame(
-            self, context_id=context_id, timestamp=timestamp, meta=meta, sources=sources, rois=rois
-        )
+        emit_frame(self, context_id=context_id, timestamp=timestamp, meta=meta, sources=sources)
         self._position = self._regions
         for roi in rois:
             emit_region(self, roi)
@@ -79,6 +77,26 @@ class TermBatch:
         column[1].append(value)
 
     def close(self) -> None:
+        """Finish what is cheaper for all frames at once than for each of them."""
+        self._sort_numbers()
+        self._gather_labels()
+
+    def _gather_labels(self) -> None:
+        """Derive the frames' labels from their regions': what `emit_labels` would send."""
+        counts = np.frombuffer(self.region_counts, dtype=np.int64)
+        frame_of = np.repeat(np.arange(self.frames, dtype=np.int64), counts)
+        labelled = np.zeros(self.frames, dtype=bool)
+        for key, kind, value in list(self.positions):
+            if key == "rois.label":
+                regions = np.frombuffer(self.positions[key, kind, value], dtype=np.int64)
+                frames = np.unique(frame_of[regions])
+                labelled[frames] = True
+                self.positions["label", kind, value] = array("q", frames.tobytes())
+        if labelled.any():
+            frames = np.flatnonzero(labelled).astype(np.int64)
+            self.positions["label", ANY, ""] = array("q", frames.tobytes())
+
+    def _sort_numbers(self) -> None:
         """Put the numbers into their buckets, all of a key at once: 0.1 us each, not 1 us."""
         for key, (positions, values) in self._columns.items():
             exact = np.frombuffer(values, dtype=np.float64)

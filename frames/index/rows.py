@@ -8,7 +8,7 @@ from pyroaring import BitMap
 
 from frames.index.bitmaps import to_array
 from frames.index.store import chunks
-from frames.index.terms import TEXT, Token, emit_frame, emit_region
+from frames.index.terms import TEXT, Token, emit_frame, emit_labels, emit_region
 from frames.models import Frame
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def frame_terms(frame: Frame) -> TermSet:
         timestamp=frame.timestamp,
         meta=frame.meta,
         sources=frame.sources.all(),
-        rois=frame.rois,
     )
+    emit_labels(found, frame.rois)
     return found
 
 

@@ -149,16 +149,10 @@ def emit_frame(
     timestamp: float,
     meta: dict[str, Any],
     sources: Iterable[SourceLike],
-    rois: list[dict[str, Any]],
 ) -> None:
-    """Send every term of frame space that a frame has to the sink."""
+    """Send every term of frame space that a frame has to the sink, but for its labels."""
     sink.token("context_id", TEXT, context_id)
     sink.number("timestamp", timestamp)
-    labels = {label for roi in rois for label in roi.get("label") or ()}
-    for label in labels:
-        sink.token("label", TEXT, term_text(label))
-    if labels:
-        sink.token("label", ANY, "")
     if meta:
         emit_object(sink, "meta", meta)
     for source in sources:
@@ -171,6 +165,15 @@ def emit_frame(
             sink.number("sources.height", source.height)
         if source.meta:
             emit_object(sink, "sources.meta", source.meta)
+
+
+def emit_labels(sink: Sink, rois: list[dict[str, Any]]) -> None:
+    """Send the labels of a frame, which are those of its regions, to the sink."""
+    labels = {label for roi in rois for label in roi.get("label") or ()}
+    for label in labels:
+        sink.token("label", TEXT, term_text(label))
+    if labels:
+        sink.token("label", ANY, "")
 
 
 def emit_region(sink: Sink, roi: dict[str, Any]) -> None:
