@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from celery import shared_task
 
-from frames.actions import imports, previews
+from frames.actions import imports, jobs, previews
+from frames.models import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-@shared_task(name="frames.run_import")
-def run_import(job_uid: str) -> None:
-    """Run an import job, from where it stopped if it was begun."""
-    imports.run(job_uid)
+# Who does the work of each kind of job.
+RUNNERS: Final[dict[str, Callable[[str], None]]] = {
+    Job.Kind.IMPORT: imports.run,
+}
+
+
+@shared_task(name="frames.run_job")
+def run_job(job_uid: str) -> None:
+    """Run a job, from where it stopped if it was begun."""
+    kind = Job.objects.filter(uid=job_uid).values_list("kind", flat=True).first()
+    if kind is not None:
+        RUNNERS[kind](job_uid)
 
 
 @shared_task(name="frames.plan_previews")
@@ -41,5 +55,5 @@ def render_requested(keys: list[str]) -> None:
 @shared_task(name="frames.sweep")
 def sweep() -> None:
     """Send again what a lost worker or a lost queue left waiting."""
-    imports.sweep()
+    jobs.sweep()
     previews.sweep()

@@ -9,22 +9,18 @@ from __future__ import annotations
 import gc
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
-from django.utils import timezone
 
-from frames.actions import archives, audit
+from frames.actions import archives, audit, jobs
 from frames.actions.ahead import ahead
 from frames.actions.datasets import Refused, clean_name, create_dataset
-from frames.actions.frames import Stager, VersionNotWritable
+from frames.actions.frames import Stager
 from frames.actions.prepare import PreparedBatch
 from frames.actions.queue import enqueue
 from frames.actions.versions import draft_for_writing
@@ -40,16 +36,10 @@ if TYPE_CHECKING:
 
     from django.contrib.auth.models import User
     from django.core.files.uploadedfile import UploadedFile
-    from django.db.models import QuerySet
 
     from frames.formats.base import Problem
     from frames.media import MediaPolicy
 
-log = structlog.get_logger()
-
-# The heartbeat is renewed every few seconds; a minute without means that the worker is gone.
-STALE_AFTER: Final = timedelta(minutes=1)
-REQUEUE_AFTER: Final = timedelta(minutes=2)
 PLAN_CHUNK_FRAMES: Final = 5_000
 # Frames of ten thousand polygons each fill a batch long before their number does.
 BATCH_MAX_BYTES: Final = 32 * 1024 * 1024
@@ -61,19 +51,6 @@ _PROGRESS_FIELDS: Final = (
 
 class ImportRefused(Refused):
     """The import cannot start; the message says why and what to do."""
-
-
-class _Stop(Exception):
-    """Ends a run early with a state and a message for the person."""
-
-    def __init__(self, state: Job.State, message: str) -> None:
-        super().__init__(message)
-        self.state = state
-        self.message = message
-
-
-class _Lost(Exception):
-    """Ends a run whose job another worker has taken, as after a minute without a heartbeat."""
 
 
 def start_import(
@@ -110,7 +87,7 @@ def start_import(
         raise ImportRefused(str(error)) from error
     if upload is not None:
         _keep_upload(job, upload)
-    enqueue("frames.run_import", job_uid=job.uid)
+    enqueue("frames.run_job", job_uid=job.uid)
     return job
 
 
@@ -142,53 +119,10 @@ def import_path(
     return job
 
 
-def cancel(job: Job) -> None:
-    """Ask a job to stop; a queued one is cancelled at once. Nothing is imported."""
-    Job.objects.filter(pk=job.pk).unfinished().update(cancel_requested=True)
-    Job.objects.filter(pk=job.pk, state=Job.State.QUEUED).update(
-        state=Job.State.CANCELLED,
-        finished_at=timezone.now(),
-        message="Cancelled. Nothing was imported.",
-    )
-
-
 def run(job_uid: str, *, progress: Callable[[Job], None] | None = None) -> None:
     """Run an import from where it stands; do nothing if it has ended or another worker has it."""
-    job = _claim(job_uid)
-    if job is None:
-        return
-    try:
-        with _rare_collections():
-            _run(job, progress)
-    except _Lost:
-        log.warning("import lost to another worker", job=job.uid, position=job.position)
-    except _Stop as stop:
-        _finish(job, stop.state, stop.message)
-    except (FormatError, Refused, VersionNotWritable) as error:
-        _finish(job, Job.State.FAILED, f"{str(error).rstrip('.')}. Nothing was imported.")
-    except Exception:
-        log.exception("import failed", job=job.uid, uri=job.uri, position=job.position)
-        _finish(
-            job,
-            Job.State.FAILED,
-            "Framedeck failed here; the operator's log has the reason. Nothing was imported.",
-        )
-        raise
-
-
-def sweep() -> None:
-    """Send again the imports whose message or worker was lost. Queries: 2."""
-    now = timezone.now()
-    lost = Job.objects.filter(kind=Job.Kind.IMPORT).filter(
-        Q(state=Job.State.RUNNING, heartbeat_at__lt=now - STALE_AFTER)
-        | Q(state=Job.State.QUEUED, heartbeat_at__lt=now - REQUEUE_AFTER)
-    )
-    for job in lost[:100]:
-        unchanged = Job.objects.filter(pk=job.pk, state=job.state, heartbeat_at=job.heartbeat_at)
-        claimed = unchanged.update(state=Job.State.QUEUED, heartbeat_at=now)
-        if claimed:
-            log.warning("import sent again", job=job.uid, position=job.position)
-            enqueue("frames.run_import", job_uid=job.uid)
+    with _rare_collections():
+        jobs.run(job_uid, partial(_run, progress=progress))
 
 
 def _create_job(
@@ -201,15 +135,14 @@ def _create_job(
             dataset = create_dataset(project=project, name=name, actor=user)
             options = {**options, "new_dataset": True}
         version = draft_for_writing(dataset, actor=user)
-        job = Job.objects.create(
-            kind=Job.Kind.IMPORT,
+        job = jobs.create(
+            Job.Kind.IMPORT,
             project=project,
             dataset=dataset,
             version=version,
+            actor=user,
             uri=uri,
             options=options,
-            created_by=user,
-            heartbeat_at=timezone.now(),
         )
         audit.record("start import", version, project=project, actor=user, uri=uri, job=job.uid)
     return job
@@ -250,20 +183,6 @@ def _allow(project: Project, uri: str, user: User | None) -> None:
             project.media_allow = [*project.media_allow, prefix]
             project.save(update_fields=["media_allow"])
             audit.record("allow media", project, project=project, actor=user, prefix=prefix)
-
-
-def _claim(job_uid: str) -> Job | None:
-    """Take a queued job, or a running one whose worker is gone; None for any other."""
-    now = timezone.now()
-    free = Q(state=Job.State.QUEUED) | Q(
-        state=Job.State.RUNNING, heartbeat_at__lt=now - STALE_AFTER
-    )
-    taken = Job.objects.filter(free, uid=job_uid).update(
-        state=Job.State.RUNNING, heartbeat_at=now, started_at=now
-    )
-    if not taken:
-        return None
-    return Job.objects.select_related("project", "dataset", "version__dataset").get(uid=job_uid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +238,7 @@ def _run(job: Job, progress: Callable[[Job], None] | None) -> None:
     )
     header = Header()
     chunks = partial(_chunks, job.uri, policy, job.options, job.position)
-    for chunk in ahead(chunks, on_wait=partial(_keep_alive, job)):
+    for chunk in ahead(chunks, on_wait=partial(jobs.keep_alive, job)):
         _stage(job, stager, chunk)
         header = chunk.header
         if progress is not None:
@@ -329,39 +248,12 @@ def _run(job: Job, progress: Callable[[Job], None] | None) -> None:
         progress(job)
 
 
-def _keep_alive(job: Job) -> None:
-    """Say that the job is in good hands while its input is slow, and heed its cancellation."""
-    _renew_claim(job)
-    _heed_cancellation(job)
-
-
-def _claimed(job: Job) -> QuerySet[Job]:
-    """Return the job's row while it is this run's: each claim has a time of its own."""
-    return Job.objects.filter(pk=job.pk, state=Job.State.RUNNING, started_at=job.started_at)
-
-
-def _renew_claim(job: Job) -> None:
-    """Renew the heartbeat and read whether to stop; raise _Lost if the job is not ours any more.
-
-    Inside of a transaction this also keeps the job from being taken until the transaction ends.
-    """
-    job.heartbeat_at = timezone.now()
-    if not _claimed(job).update(heartbeat_at=job.heartbeat_at):
-        raise _Lost
-    job.refresh_from_db(fields=["cancel_requested"])
-
-
-def _heed_cancellation(job: Job) -> None:
-    if job.cancel_requested:
-        raise _Stop(Job.State.CANCELLED, "Cancelled. Nothing was imported.")
-
-
 def _stage(job: Job, stager: Stager, chunk: _Chunk) -> None:
     """Write one batch and how far the job is, in one transaction."""
     try:
         with transaction.atomic():
             result = stager.stage(chunk.batch)
-            _renew_claim(job)
+            jobs.renew(job)
             problems = sorted([*chunk.problems, *result.problems], key=itemgetter(0))
             room = max(0, JobError.MAX_KEPT - job.failed)
             JobError.objects.bulk_create(
@@ -384,9 +276,9 @@ def _stage(job: Job, stager: Stager, chunk: _Chunk) -> None:
     except Exception:
         stager.forget()
         raise
-    _heed_cancellation(job)
+    jobs.heed_cancellation(job)
     if job.failed and job.options.get("strict"):
-        raise _Stop(
+        raise jobs.Stop(
             Job.State.FAILED,
             f"{job.failed} frames are not valid and the import is strict. Nothing was imported.",
         )
@@ -396,8 +288,8 @@ def _commit(job: Job, stager: Stager, header: Header) -> None:
     """Give the version what is staged and end the job, in one transaction."""
     with transaction.atomic():
         version = stager.commit()
-        _renew_claim(job)
-        _heed_cancellation(job)
+        jobs.renew(job)
+        jobs.heed_cancellation(job)
         _apply_header(job, version, header)
         audit.record(
             "import",
@@ -411,7 +303,8 @@ def _commit(job: Job, stager: Stager, header: Header) -> None:
             failed=job.failed,
         )
         _enqueue_previews(version.dataset_id, stager.staged)
-        _finish(job, Job.State.DONE, "")
+        job.staged = job.replaced = job.seen = b""
+        jobs.finish(job, Job.State.DONE, "")
 
 
 def _apply_header(job: Job, version: Version, header: Header) -> None:
@@ -449,19 +342,6 @@ def _enqueue_previews(dataset_pk: int, staged: BitMap) -> None:
                 first_ordinal=start,
                 end_ordinal=stop,
             )
-
-
-def _finish(job: Job, state: Job.State, message: str) -> None:
-    """End a job that is still this run's, and no other."""
-    if not _claimed(job).exists():
-        return
-    job.state = state
-    job.message = message
-    job.finished_at = timezone.now()
-    job.staged = job.replaced = job.seen = b""
-    if state != Job.State.DONE:
-        job.imported = 0
-    job.save()
 
 
 @contextmanager

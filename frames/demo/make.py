@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 
-from frames.actions import imports
+from frames.actions import imports, jobs
 from frames.demo import drives, stills
 from frames.demo.helpers import helpers
 from frames.demo.people import PROJECT_NAME, ensure_people
@@ -74,7 +74,7 @@ def _draw(folder: Path, say: Callable[[str], None], frames: int, batches: int) -
 def _import_all(folder: Path, say: Callable[[str], None], frames: int) -> list[Job]:
     ensure_people()
     project = Project.objects.get(name=PROJECT_NAME)
-    jobs = []
+    done = []
     for part, manifest in (
         ("drive", drives.manifest(folder / "drive", frames)),
         ("stills", stills.manifest(folder / "stills")),
@@ -83,20 +83,20 @@ def _import_all(folder: Path, say: Callable[[str], None], frames: int) -> list[J
         unfinished = path.with_suffix(".unfinished")
         unfinished.write_text(json.dumps(manifest))
         os.replace(unfinished, path)
-        jobs.append(_import(path, manifest["dataset"]["name"], project, say))
-    return jobs
+        done.append(_import(path, manifest["dataset"]["name"], project, say))
+    return done
 
 
 def _import(path: Path, name: str, project: Project, say: Callable[[str], None]) -> Job:
     """Import a manifest, unless that is done; what a killed run has begun is begun anew."""
-    jobs = Job.objects.filter(project=project, uri=path.as_uri())
-    job = jobs.filter(state=Job.State.DONE).first()
+    earlier = Job.objects.filter(project=project, uri=path.as_uri())
+    job = earlier.filter(state=Job.State.DONE).first()
     if job is None:
-        for unfinished in jobs.unfinished():
-            imports.cancel(unfinished)
+        for unfinished in earlier.unfinished():
+            jobs.cancel(unfinished)
         job = imports.import_path(str(path), dataset_name=name, project=project)
     if job.state != Job.State.DONE:
         raise RuntimeError(f"{name}: {job.message}")
-    Dataset.objects.filter(pk=job.dataset_id).update(is_example=True)
+    Dataset.objects.filter(jobs=job).update(is_example=True)
     say(f"{name}: {job.imported} frames")
     return job

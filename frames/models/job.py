@@ -20,19 +20,25 @@ class JobQuerySet(VisibleQuerySet["Job"]):
 
 
 class Job(models.Model):
-    """Long work on a dataset: what it is, how far it came, what went wrong.
+    """Long work on a dataset: what it is, how far it came, what came of it, what went wrong.
 
-    `position` items are done for good: a job whose worker died goes on behind them. An import
-    keeps three bitmaps of ordinals: `staged` are the revisions it has written, which its version
-    gets all at once at the end, `replaced` those that they take the place of, and `seen` every
-    frame met, so that a second one with the same id is found. `heartbeat_at` is renewed with each
-    batch; a running job whose heartbeat is old is sent again by the sweep.
+    `position` items are done for good: a job whose worker died goes on behind them. A job that
+    writes frames keeps three bitmaps of ordinals: `staged` are the revisions it has written, which
+    its version gets all at once at the end, `replaced` those that they take the place of, and
+    `seen` every frame met, so that a second one with the same id is found. `options` is what was
+    asked, `result` what came of it. `heartbeat_at` is renewed with each batch; a running job
+    whose heartbeat is old is sent again by the sweep.
     """
 
     class Kind(models.TextChoices):
         """What kind of work."""
 
         IMPORT = "import", "Import"
+        CHECK = "check", "Check"
+        EXPORT = "export", "Export"
+        EDIT = "edit", "Edit"
+        DELETE = "delete", "Deletion"
+        COLLECT = "collect", "Garbage collection"
 
     class State(models.TextChoices):
         """Queued, running, and how it ended."""
@@ -46,12 +52,15 @@ class Job(models.Model):
     uid = models.CharField(max_length=32, unique=True, default=new_uid, editable=False)
     kind = models.CharField(max_length=16, choices=Kind.choices)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="jobs")
-    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="jobs")
-    version = models.ForeignKey(
-        Version, null=True, blank=True, on_delete=models.CASCADE, related_name="jobs"
+    dataset = models.ForeignKey(
+        Dataset, null=True, blank=True, on_delete=models.SET_NULL, related_name="jobs"
     )
-    uri = models.CharField(max_length=2048)
+    version = models.ForeignKey(
+        Version, null=True, blank=True, on_delete=models.SET_NULL, related_name="jobs"
+    )
+    uri = models.CharField(max_length=2048, blank=True)
     options = models.JSONField(default=dict, blank=True)
+    result = models.JSONField(default=dict, blank=True)
     state = models.CharField(max_length=9, choices=State.choices, default=State.QUEUED)
     total = models.PositiveBigIntegerField(null=True, blank=True)
     position = models.PositiveBigIntegerField(default=0)
@@ -84,7 +93,7 @@ class Job(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} of {self.uri}"
+        return f"{self.get_kind_display()} {self.uri or self.uid}"
 
 
 class JobError(models.Model):

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 Q_MAX_CHARS: Final = 10_000
 SIZES: Final = ("s", "m", "l")
+SCOPES: Final = ("any", "every", "none")
+VIEWS: Final = ("grid", "table")
+# What the left column shows; empty for the versions.
+PANELS: Final = ("", "facets", "filter")
 GROUP_NONE: Final = "none"
 GROUP_URL: Final = "url"
 GROUP_KEYS: Final = ("label", "sources.id", "sources.content_type", "meta.")
@@ -38,15 +42,25 @@ class FrameQuery:
     """A question about the frames of a version.
 
     `q` is Lucene text, `label` one label a frame must have, `group` is none, url or a key,
-    `sort` a key of SORTS with `-` before it for descending, `size` the preview size, and
-    `after` the token of the last item of the page before.
+    `scope` says how many frames of a group must match, `sort` a key of SORTS with `-` before it
+    for descending, `size` the preview size, and `after` the token of the last item of the page
+    before. `sample` frames of each value of `group` are shown, for a region's key of the regions
+    that `match`. `view` is the grid or a table with `columns`, `source` whose picture is shown,
+    and `panel` what stands in the left column.
     """
 
     q: str = ""
     label: str = ""
     group: str = GROUP_URL
     sort: str = ""
+    scope: str = "any"
+    sample: str = ""
+    match: str = ""
+    view: str = "grid"
+    columns: str = ""
+    source: str = ""
     size: str = "m"
+    panel: str = ""
     after: str = ""
 
     @classmethod
@@ -65,6 +79,12 @@ class FrameQuery:
             raise QueryError("The query holds a null character.")
         if query.size not in SIZES:
             raise QueryError("size is s, m or l.", field="size")
+        if query.scope not in SCOPES:
+            raise QueryError("scope is any, every or none.", field="scope")
+        if query.view not in VIEWS:
+            raise QueryError("view is grid or table.", field="view")
+        if query.panel not in PANELS:
+            raise QueryError("panel is facets or filter.", field="panel")
         if query.sort_key not in SORTS:
             raise QueryError(f"sort is one of {', '.join(SORTS)}.", field="sort")
         if query.group not in (GROUP_NONE, GROUP_URL) and not query.group.startswith(GROUP_KEYS):

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from frames.actions import imports
+from frames.actions import jobs
 from frames.models import Grant, Job, JobError
 from frames.web import access
 from frames.web.addresses import version_address
@@ -19,11 +18,30 @@ from frames.web.http import respond
 from frames.web.text import count, plural, span
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.http import HttpResponse
 
     from frames.web.http import SignedInRequest
 
 ERRORS_PER_PAGE: Final = 100
+# What a kind of job does, as its page's heading.
+TITLES: Final = {
+    Job.Kind.IMPORT: "Import",
+    Job.Kind.CHECK: "Check before publishing",
+    Job.Kind.EXPORT: "Export",
+    Job.Kind.EDIT: "Bulk edit",
+    Job.Kind.DELETE: "Deletion",
+    Job.Kind.COLLECT: "Garbage collection",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where something is, and what to call it."""
+
+    label: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +59,34 @@ class JobPage:
         return self.job.state not in (Job.State.QUEUED, Job.State.RUNNING)
 
     @property
+    def is_import(self) -> bool:
+        """Whether it reads frames from somewhere."""
+        return self.job.kind == Job.Kind.IMPORT
+
+    @property
+    def title(self) -> str:
+        """What it does to what: an import's file, or else the version or dataset."""
+        title = TITLES[Job.Kind(self.job.kind)]
+        of = self.name or (self.job.version and self.job.version.name) or self.dataset_name
+        return f"{title} of {of}" if of else title
+
+    @property
     def name(self) -> str:
-        """What is imported: the last part of its address."""
+        """The last part of its address."""
         return self.job.uri.rstrip("/").rpartition("/")[2] or self.job.uri
+
+    @property
+    def dataset_name(self) -> str:
+        """The dataset, empty once that is deleted."""
+        return self.job.dataset.name if self.job.dataset else ""
+
+    @property
+    def results(self) -> list[Link]:
+        """Where what came of it is seen; nothing until it is done."""
+        if self.job.state != Job.State.DONE:
+            return []
+        found = RESULTS.get(Job.Kind(self.job.kind))
+        return found(self.job) if found else []
 
     @property
     def address(self) -> str:
@@ -63,8 +106,8 @@ class JobPage:
 
     @property
     def read(self) -> int:
-        """How far the input is read, in the reader's own unit."""
-        return int(self.job.options.get("read", 0))
+        """How far it is: of an import's input in the reader's own unit, else in items."""
+        return int(self.job.options.get("read", 0)) if self.is_import else self.job.position
 
     @property
     def progress(self) -> str:
@@ -76,6 +119,9 @@ class JobPage:
     @property
     def figures(self) -> list[tuple[str, str]]:
         """What has become of the items so far."""
+        if not self.is_import:
+            done = count(self.job.position)
+            return [("done", f"{done} of {count(self.job.total)}" if self.job.total else done)]
         imported = "imported" if self.is_finished else "read"
         return [
             (imported, count(self.job.imported)),
@@ -99,14 +145,6 @@ class JobPage:
             return f"{failed}, of which the first {count(JobError.MAX_KEPT)} are kept"
         return failed
 
-    @property
-    def version_url(self) -> str:
-        """Where the frames are."""
-        if self.job.version is None:
-            return reverse("frames:dataset_detail", args=[self.job.dataset.uid])
-        self.job.version.dataset = self.job.dataset
-        return version_address(self.job.version)
-
     def as_json(self) -> dict[str, Any]:
         """Return the job and its problems."""
         job = self.job
@@ -115,7 +153,7 @@ class JobPage:
             "kind": job.kind,
             "state": job.state,
             "uri": self.address,
-            "dataset": {"id": job.dataset.uid, "name": job.dataset.name},
+            "dataset": job.dataset and {"id": job.dataset.uid, "name": job.dataset.name},
             "version": job.version and {"id": job.version.uid, "name": job.version.name},
             "read": self.read,
             "of": job.total,
@@ -123,12 +161,26 @@ class JobPage:
             "unchanged": job.unchanged,
             "failed": job.failed,
             "message": job.message,
+            "result": job.result,
             "errors": [
                 {"index": error.index, "path": error.path, "reason": error.reason}
                 for error in self.errors
             ],
             "next": self.next,
         }
+
+
+def _imported_frames(job: Job) -> list[Link]:
+    if job.version is None or job.dataset is None:
+        return []
+    job.version.dataset = job.dataset
+    return [Link("Show the frames", version_address(job.version))]
+
+
+# What a finished job of each kind leads to.
+RESULTS: Final[dict[Job.Kind, Callable[[Job], list[Link]]]] = {
+    Job.Kind.IMPORT: _imported_frames,
+}
 
 
 def job_detail(request: SignedInRequest, job_uid: str, *, as_json: bool = False) -> HttpResponse:
@@ -152,5 +204,5 @@ def job_cancel(request: SignedInRequest, job_uid: str) -> HttpResponse:
     """Ask a job to stop."""
     job = access.job_or_404(request.user, job_uid)
     access.require(request.user, job.project, Grant.Role.EDITOR)
-    imports.cancel(job)
+    jobs.cancel(job)
     return redirect("frames:job_detail", job.uid)

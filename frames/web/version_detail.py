@@ -37,6 +37,7 @@ PAGE_SIZE: Final = 48
 MAX_LABELS_ON_CARD: Final = 3
 GROUPINGS: Final = {GROUP_URL: "Group by URL", GROUP_NONE: "Split Preview"}
 SIZES: Final = {"s": "Small", "m": "Medium", "l": "Large"}
+PANELS: Final = {"": "Versions", "facets": "Facets", "filter": "Filter"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +246,15 @@ class VersionPage:
         return [
             Choice(value, label, self._url(size=value), value == self.query.size)
             for value, label in SIZES.items()
+        ]
+
+    @property
+    def panels(self) -> list[Choice]:
+        """What the left column can show, the page's place in its list kept."""
+        after = self.query.after
+        return [
+            Choice(value, label, self._url(panel=value, after=after), value == self.query.panel)
+            for value, label in PANELS.items()
         ]
 
     @property

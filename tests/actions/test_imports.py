@@ -17,7 +17,7 @@ from django.test import TestCase
 from django.utils import timezone
 from PIL import Image
 
-from frames.actions import archives, imports
+from frames.actions import archives, imports, jobs
 from frames.actions.datasets import create_dataset
 from frames.index.check import check
 from frames.index.reader import DatasetIndex
@@ -36,9 +36,11 @@ pytestmark = pytest.mark.django_db
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     """The tasks that were enqueued, which no worker takes here."""
     found: list[tuple[str, dict[str, Any]]] = []
-    monkeypatch.setattr(
-        "frames.actions.imports.enqueue", lambda task, **kwargs: found.append((task, kwargs))
-    )
+    for module in ("imports", "jobs"):
+        monkeypatch.setattr(
+            f"frames.actions.{module}.enqueue",
+            lambda task, **kwargs: found.append((task, kwargs)),
+        )
     return found
 
 
@@ -224,7 +226,7 @@ def test_an_import_goes_on_behind_what_a_lost_worker_had_done(
     assert job.state == Job.State.RUNNING, "its worker may still be alive"
 
     Job.objects.update(heartbeat_at=timezone.now() - timedelta(hours=1))
-    imports.sweep()
+    jobs.sweep()
     imports.run(job.uid)
     job.refresh_from_db()
     assert (job.state, job.imported, job.failed) == (Job.State.DONE, 35, 0)
@@ -243,7 +245,7 @@ def test_a_worker_that_was_thought_lost_leaves_the_job_to_the_next_one(
         if job.position == 20 and not others:
             others.append(job)
             Job.objects.update(heartbeat_at=timezone.now() - timedelta(hours=1))
-            imports.sweep()
+            jobs.sweep()
             imports.run(job.uid)
 
     job = run(path, project, progress=hang)
@@ -264,11 +266,11 @@ def test_the_sweep_leaves_a_job_alone_that_ends_meanwhile(
 
     def read_then_end(*args: Any) -> Job:
         job: Job = Model.from_db.__func__(Job, *args)  # type: ignore[attr-defined]
-        imports.cancel(job)
+        jobs.cancel(job)
         return job
 
     monkeypatch.setattr(Job, "from_db", read_then_end)
-    imports.sweep()
+    jobs.sweep()
     assert Job.objects.get().state == Job.State.CANCELLED
     assert sent == []
 
@@ -278,7 +280,7 @@ def test_a_slow_archive_does_not_lose_its_worker(
 ) -> None:
     monkeypatch.setattr("frames.actions.ahead.WAIT_S", 0.05)
     beats: list[Job] = []
-    unpack, keep_alive = archives.unpack, imports._keep_alive
+    unpack, keep_alive = archives.unpack, jobs.keep_alive
 
     def slow(uri: str) -> str:
         time.sleep(0.5)
@@ -289,7 +291,7 @@ def test_a_slow_archive_does_not_lose_its_worker(
         keep_alive(job)
 
     monkeypatch.setattr("frames.actions.archives.unpack", slow)
-    monkeypatch.setattr("frames.actions.imports._keep_alive", alive)
+    monkeypatch.setattr("frames.actions.jobs.keep_alive", alive)
     job = upload(project, editor, "a.zip", _zip({"f.json": json.dumps([frame(1)]).encode()}))
     assert job.state == Job.State.DONE
     assert beats
@@ -318,9 +320,9 @@ def test_the_sweep_sends_lost_jobs_once(
         kind="import", project=project, dataset=dataset, version=dataset.versions.get(), uri="x:"
     )
     Job.objects.update(heartbeat_at=timezone.now() - timedelta(hours=1))
-    imports.sweep()
-    imports.sweep()
-    assert sent == [("frames.run_import", {"job_uid": job.uid})]
+    jobs.sweep()
+    jobs.sweep()
+    assert sent == [("frames.run_job", {"job_uid": job.uid})]
 
 
 def test_two_imports_of_the_same_frames_leave_one_revision_of_each(
@@ -385,7 +387,7 @@ def test_a_version_published_meanwhile_refuses(project: Project, tmp_path: Path)
 def test_a_cancelled_import_leaves_nothing(project: Project, tmp_path: Path, settings: Any) -> None:
     settings.IMPORT_BATCH_FRAMES = 2
     path = write(tmp_path / "a.json", [frame(n) for n in range(9)])
-    job = run(path, project, progress=imports.cancel)
+    job = run(path, project, progress=jobs.cancel)
     assert (job.state, job.imported) == (Job.State.CANCELLED, 0)
     assert held(project) == set()
 
@@ -593,10 +595,10 @@ def test_an_import_that_waits_for_its_input_stays_alive_and_can_be_cancelled(
         keep_alive(job)
         beats.append(Job.objects.get(pk=job.pk).heartbeat_at)
         if len(beats) == 3:
-            imports.cancel(job)
+            jobs.cancel(job)
 
-    keep_alive = imports._keep_alive
-    monkeypatch.setattr("frames.actions.imports._keep_alive", alive)
+    keep_alive = jobs.keep_alive
+    monkeypatch.setattr("frames.actions.jobs.keep_alive", alive)
     monkeypatch.setattr("frames.actions.ahead._GRACE_S", 0.1)
     job = run(write(tmp_path / "a.json", [frame(1)]), project)
     assert job.state == Job.State.CANCELLED

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from django.utils import timezone
 
-from frames.actions import imports
+from frames.actions import imports, jobs
 from frames.models import Job, Version
 from tests.services import wait_until
 
@@ -76,10 +76,10 @@ def test_import_goes_on_where_a_killed_worker_left_it(
     assert frame_count(job) == 0
 
     # As if the time after which a silent worker counts as gone had passed.
-    silent_since = timezone.now() - imports.STALE_AFTER - timedelta(seconds=1)
+    silent_since = timezone.now() - jobs.STALE_AFTER - timedelta(seconds=1)
     Job.objects.filter(pk=job.pk).update(heartbeat_at=silent_since)
     worker.start()
-    imports.sweep()
+    jobs.sweep()
     wait_until(lambda: state(job) == Job.State.DONE, "the import's end", 60)
     assert (job.imported, job.failed) == (FRAMES, 0)
     assert frame_count(job) == FRAMES

@@ -75,7 +75,8 @@ class Command(BaseCommand):
 
     def _finish_previews(self, job: Job) -> None:
         """Make the previews of the imported dataset here, beside any worker that does too."""
-        previews.plan(job.dataset_id, 0, Dataset.objects.get(pk=job.dataset_id).next_ordinal)
+        dataset = Dataset.objects.get(jobs=job)
+        previews.plan(dataset.pk, 0, dataset.next_ordinal)
         waiting = Preview.objects.filter(project=job.project, state=Preview.State.PENDING)
         while keys := list(
             waiting.order_by("uri", "timestamp_ms").values_list("key", flat=True)[:256]
