@@ -151,6 +151,15 @@ class VersionAdmin(ReadOnly):
     ]
 
 
+@admin.register(models.DeletedVersion)
+class DeletedVersionAdmin(ReadOnly):
+    """Versions that are gone, and what took their place."""
+
+    list_display = ["name", "dataset", "deleted_at", "deleted_by", "replaced_by"]
+    list_select_related = ["dataset", "deleted_by", "replaced_by"]
+    search_fields = ["name", "=uid"]
+
+
 @admin.register(models.DataView)
 class DataViewAdmin(ReadOnly):
     """Saved queries."""
@@ -232,3 +241,12 @@ class SegmentAdmin(ReadOnly):
     """Rows of numbers for a segment; the key is `dataset << 16 | segment`."""
 
     list_display = ["id"]
+
+
+@admin.register(models.Unheld)
+class UnheldAdmin(ReadOnly):
+    """Revisions that wait to be collected."""
+
+    list_display = ["dataset", "seen_at"]
+    list_select_related = ["dataset"]
+    ordering = ["dataset"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from frames.models import AuditEvent
+from frames.models import AuditEvent, Dataset, Version
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-    from frames.models import Dataset, Project, Version
+    from frames.models import Project
 
 
 def record(
@@ -21,6 +21,7 @@ def record(
     **details: Any,
 ) -> None:
     """Append what was done to a project, dataset or version; `actor` is None for the operator."""
+    dataset = target.dataset if isinstance(target, Version) else target
     AuditEvent.objects.create(
         verb=verb,
         actor=actor,
@@ -28,5 +29,6 @@ def record(
         object_kind=type(target).__name__.lower(),
         object_uid=target.uid,
         object_name=target.name,
+        dataset_uid=dataset.uid if isinstance(dataset, Dataset) else "",
         details=details,
     )

@@ -4,8 +4,17 @@ from frames.models.api_key import ApiKey
 from frames.models.audit_event import AuditEvent
 from frames.models.data_view import DataView
 from frames.models.dataset import Dataset
+from frames.models.deleted_version import DeletedVersion
 from frames.models.frame import Frame
-from frames.models.index import Identities, Key, Membership, Posting, RegionOffsets, Term
+from frames.models.index import (
+    Identities,
+    Key,
+    Membership,
+    Posting,
+    RegionOffsets,
+    Term,
+    Unheld,
+)
 from frames.models.job import Job, JobError
 from frames.models.preview import Preview, PreviewReason
 from frames.models.project import Grant, Project
@@ -17,6 +26,7 @@ __all__ = [
     "AuditEvent",
     "DataView",
     "Dataset",
+    "DeletedVersion",
     "Frame",
     "Grant",
     "Identities",
@@ -31,5 +41,6 @@ __all__ = [
     "RegionOffsets",
     "Source",
     "Term",
+    "Unheld",
     "Version",
 ]

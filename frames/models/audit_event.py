@@ -24,7 +24,10 @@ class AuditEventQuerySet(VisibleQuerySet["AuditEvent"]):
 
 
 class AuditEvent(models.Model):
-    """One act. `object_uid` and `object_name` outlive the object they name."""
+    """One act. `object_uid`, `object_name` and `dataset_uid` outlive what they name.
+
+    `dataset_uid` is that of the dataset the object is or belongs to, empty for a project.
+    """
 
     at = models.DateTimeField(auto_now_add=True)
     actor = models.ForeignKey(
@@ -37,15 +40,20 @@ class AuditEvent(models.Model):
     object_kind = models.CharField(max_length=32)
     object_uid = models.CharField(max_length=32)
     object_name = models.CharField(max_length=255)
+    dataset_uid = models.CharField(max_length=32, blank=True)
     details = models.JSONField(default=dict, blank=True)
 
     objects = AuditEventQuerySet.as_manager()
 
     class Meta:
-        ordering = ["-id"]
+        ordering = ["-at", "-id"]
         indexes = [
-            models.Index(fields=["object_uid", "-id"], name="audit_of_an_object"),
-            models.Index(fields=["project", "-id"], name="audit_of_a_project"),
+            # Each filter of the audit page, in the page's order.
+            models.Index(fields=["-at", "-id"], name="audit_newest"),
+            models.Index(fields=["project", "-at", "-id"], name="audit_of_a_project"),
+            models.Index(fields=["dataset_uid", "-at", "-id"], name="audit_of_a_dataset"),
+            models.Index(fields=["object_uid", "-at", "-id"], name="audit_of_an_object"),
+            models.Index(fields=["actor", "-at", "-id"], name="audit_of_a_person"),
         ]
 
     def __str__(self) -> str:

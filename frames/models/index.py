@@ -35,7 +35,10 @@ class Key(models.Model):
 
 
 class Term(models.Model):
-    """One value, or one range of numbers, of a key. `number` is its lower bound for numbers."""
+    """One value, or one range of numbers, of a key. `number` is its lower bound for numbers.
+
+    ANY stands for all values of one type, which its `value` names; LIST for values in a list.
+    """
 
     class Kind(models.IntegerChoices):
         """What the value stands for."""
@@ -46,6 +49,7 @@ class Term(models.Model):
         NULL = 3, "null"
         HASH_BUCKET = 4, "texts with one hash"
         ANY = 5, "any value"
+        LIST = 6, "list"
 
     key = models.ForeignKey(Key, on_delete=models.CASCADE, related_name="terms", db_index=False)
     kind = models.PositiveSmallIntegerField(choices=Kind.choices)
@@ -121,3 +125,16 @@ class Identities(models.Model):
 
     id = models.BigIntegerField(primary_key=True)
     identities = models.BinaryField()
+
+
+class Unheld(models.Model):
+    """The revisions of a dataset that nothing held when it was last looked at, and when that was.
+
+    Those that nothing holds a grace period later either are collected (frames/actions/garbage.py).
+    """
+
+    dataset = models.OneToOneField(
+        Dataset, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    seen_at = models.DateTimeField()
+    bitmap = models.BinaryField()
