@@ -7,7 +7,7 @@ import secrets
 from django.conf import settings
 from django.db import models
 
-from frames.models.base import VisibleQuerySet, new_uid
+from frames.models.base import Named, VisibleQuerySet, new_uid
 from frames.models.project import Project
 
 
@@ -19,19 +19,25 @@ def new_generation() -> int:
 class DatasetQuerySet(VisibleQuerySet["Dataset"]):
     """Datasets by who may see them."""
 
+    deleted = "deleted_at"
 
-class Dataset(models.Model):
+    def live(self) -> DatasetQuerySet:
+        """Keep the datasets that nobody has deleted."""
+        return self.filter(deleted_at=None)
+
+
+class Dataset(Named):
     """A named line of versions inside a project.
 
     `next_ordinal` is the number the next frame revision gets (see `Frame`); it is moved under
     this row's lock, which every writer of the dataset holds. `generation` is a random number that
     every write replaces: whoever caches what was derived from the dataset puts it into the key.
-    (A count would come again after a transaction that was rolled back.)
+    (A count would come again after a transaction that was rolled back.) A dataset with a
+    `deleted_at` is there for nobody any more; a job removes its rows.
     """
 
     uid = models.CharField(max_length=32, unique=True, default=new_uid, editable=False)
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="datasets")
-    name = models.CharField(max_length=255)
     description = models.TextField(blank=True)
     tags = models.JSONField(default=list, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
@@ -46,13 +52,18 @@ class Dataset(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     updated_at = models.DateTimeField(auto_now_add=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = DatasetQuerySet.as_manager()
 
     class Meta:
         ordering = ["-updated_at"]
         constraints = [
-            models.UniqueConstraint(fields=["project", "name"], name="dataset_name_in_project"),
+            models.UniqueConstraint(
+                fields=["project", "name_key"],
+                condition=models.Q(deleted_at__isnull=True),
+                name="dataset_name_in_project",
+            ),
             models.CheckConstraint(condition=~models.Q(name=""), name="dataset_name_not_empty"),
             models.CheckConstraint(
                 # Bitmaps hold 32-bit ordinals.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
-from frames.models.base import VisibleQuerySet, new_uid
+from frames.models.base import Named, VisibleQuerySet, new_uid
 from frames.models.dataset import Dataset
 
 
@@ -13,6 +13,7 @@ class VersionQuerySet(VisibleQuerySet["Version"]):
     """Versions by who may see them and by status."""
 
     grants = "dataset__project__grants"
+    deleted = "dataset__deleted_at"
 
     def drafts(self) -> VersionQuerySet:
         """Keep the versions that can still be changed."""
@@ -23,7 +24,7 @@ class VersionQuerySet(VisibleQuerySet["Version"]):
         return self.filter(status=Version.Status.PUBLISHED)
 
 
-class Version(models.Model):
+class Version(Named):
     """A set of frame revisions with a name and parents.
 
     The counts are kept by the actions that write frames, so that no page counts rows:
@@ -41,7 +42,6 @@ class Version(models.Model):
 
     uid = models.CharField(max_length=32, unique=True, default=new_uid, editable=False)
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="versions")
-    name = models.CharField(max_length=255)
     description = models.TextField(blank=True)
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.DRAFT)
     parents = models.ManyToManyField("self", symmetrical=False, related_name="children", blank=True)
@@ -63,7 +63,9 @@ class Version(models.Model):
     class Meta:
         ordering = ["-updated_at"]
         constraints = [
-            models.UniqueConstraint(fields=["dataset", "name"], name="version_name_in_dataset"),
+            models.UniqueConstraint(
+                fields=["dataset", "name_key"], name="version_name_in_dataset"
+            ),
             models.CheckConstraint(condition=~models.Q(name=""), name="version_name_not_empty"),
             models.CheckConstraint(
                 condition=models.Q(status="draft", published_at__isnull=True)
@@ -74,6 +76,10 @@ class Version(models.Model):
                 condition=models.Q(annotated_count__lte=models.F("frame_count")),
                 name="version_annotated_within_frames",
             ),
+        ]
+        indexes = [
+            # What the panel lists: the few updated last of a dataset with thousands of versions.
+            models.Index(fields=["dataset", "-updated_at", "-id"], name="version_updated_last"),
         ]
 
     def __str__(self) -> str:
