@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from frames.index.numbers import buckets
-from frames.index.terms import ANY, NUMBER, emit_frame, emit_region, number_text
+from frames.index.terms import (
+    ANY,
+    NUMBER,
+    TYPE_NUMBER,
+    TYPE_TEXT,
+    emit_frame,
+    emit_region,
+    number_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,11 +102,13 @@ class TermBatch:
                 self.positions["label", kind, value] = array("q", frames.tobytes())
         if labelled.any():
             frames = np.flatnonzero(labelled).astype(np.int64)
-            self.positions["label", ANY, ""] = array("q", frames.tobytes())
+            self.positions["label", ANY, TYPE_TEXT] = array("q", frames.tobytes())
 
     def _sort_numbers(self) -> None:
         """Put the numbers into their buckets, all of a key at once: 0.1 us each, not 1 us."""
         for key, (positions, values) in self._columns.items():
+            having = np.unique(np.frombuffer(positions, dtype=np.int64))
+            self.positions[key, ANY, TYPE_NUMBER] = array("q", having.tobytes())
             exact = np.frombuffer(values, dtype=np.float64)
             found = buckets(exact)
             order = np.argsort(found, kind="stable")

@@ -19,6 +19,7 @@ from frames.index.terms import (
     ANY,
     BOOLEAN,
     HASH_BUCKET,
+    LIST,
     NULL,
     TEXT,
     Token,
@@ -62,7 +63,7 @@ class DatasetIndex:
         self.dataset = dataset
         self._generation = (dataset.pk, dataset.generation)
         self._keys: dict[str, Key | None] = {}
-        self._term_pks: dict[tuple[str, tuple[int, ...], str], list[int]] = {}
+        self._term_pks: dict[tuple[str, tuple[int, ...], str | None], list[int]] = {}
 
     # --- versions -----------------------------------------------------------------------
 
@@ -132,8 +133,8 @@ class DatasetIndex:
         return self._union(self._terms(key, kinds=(NULL,)))
 
     def has(self, key: str) -> BitMap:
-        """Return the frames that have any value of a key but null. Queries: up to 3."""
-        return self._union(self._terms(key, kinds=(ANY,)))
+        """Return the frames that have any value of a key but null. Queries: up to 4."""
+        return self._union(self._any(key))
 
     def number_range(self, key: str, low: float, high: float) -> BitMap:
         """Return the frames that have a number in [low, high], both closed. Queries: up to 4.
@@ -182,7 +183,7 @@ class DatasetIndex:
         found = self._key(key)
         if found is None:
             return []
-        terms = Term.objects.filter(key=found).exclude(kind__in=[ANY, HASH_BUCKET])
+        terms = Term.objects.filter(key=found).exclude(kind__in=[ANY, LIST, HASH_BUCKET])
         counted: list[ValueCount] = []
         for part in store.chunks(list(terms.values_list("pk", "kind", "value"))):
             sets = self._postings([pk for pk, _, _ in part])
@@ -205,8 +206,8 @@ class DatasetIndex:
         return found
 
     def region_has(self, key: str) -> RegionSet:
-        """Return the regions that have any value of a key. Queries: up to 3."""
-        return self._region_union(self._terms(key, kinds=(ANY,)))
+        """Return the regions that have any value of a key but null. Queries: up to 4."""
+        return self._region_union(self._any(key))
 
     def region_number_range(self, key: str, low: float, high: float) -> RegionSet:
         """Return the regions that have a number in [low, high], both closed. Queries: up to 4."""
@@ -259,15 +260,26 @@ class DatasetIndex:
             self._keys[name] = Key.objects.filter(dataset=self.dataset, name=name).first()
         return self._keys[name]
 
-    def _terms(self, key: str, *, kinds: Sequence[int], value: str = "") -> list[int]:
+    def _terms(self, key: str, *, kinds: Sequence[int], value: str | None = "") -> list[int]:
+        """Return the terms of some kinds with a value, None for all values."""
         found = self._key(key)
         if found is None:
             return []
         asked = (key, tuple(kinds), value)
         if asked not in self._term_pks:
-            terms = Term.objects.filter(key=found, kind__in=kinds, value=value)
+            terms = Term.objects.filter(key=found, kind__in=kinds)
+            if value is not None:
+                terms = terms.filter(value=value)
             self._term_pks[asked] = list(terms.values_list("pk", flat=True))
         return self._term_pks[asked]
+
+    def _any(self, key: str) -> list[int]:
+        """Return the terms whose union is every value of a key.
+
+        Keys that are always texts, such as `sources.id`, have no term for all of them.
+        """
+        every = self._terms(key, kinds=(ANY,), value=None)
+        return every or self._terms(key, kinds=(TEXT, HASH_BUCKET), value=None)
 
     def _number_terms(
         self, key: str, low: float, high: float

@@ -8,7 +8,7 @@ from pyroaring import BitMap
 
 from frames.index.bitmaps import to_array
 from frames.index.store import chunks
-from frames.index.terms import TEXT, Token, emit_frame, emit_labels, emit_region
+from frames.index.terms import ANY, TEXT, TYPE_NUMBER, Token, emit_frame, emit_labels, emit_region
 from frames.models import Frame
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ class TermSet:
         self.tokens.add(Token(key, kind, value))
 
     def number(self, key: str, value: float) -> None:
-        """Keep a number."""
+        """Keep a number, and that the key has one."""
         self.numbers.add((key, value))
+        self.tokens.add(Token(key, ANY, TYPE_NUMBER))
 
 
 def frame_terms(frame: Frame) -> TermSet:

@@ -25,7 +25,13 @@ TEXT, NUMBER, BOOLEAN, NULL = (
     int(Term.Kind.BOOLEAN),
     int(Term.Kind.NULL),
 )
-HASH_BUCKET, ANY = int(Term.Kind.HASH_BUCKET), int(Term.Kind.ANY)
+HASH_BUCKET, ANY, LIST = (
+    int(Term.Kind.HASH_BUCKET),
+    int(Term.Kind.ANY),
+    int(Term.Kind.LIST),
+)
+# What the values of ANY name: the types that a key's values have, null apart.
+TYPE_TEXT, TYPE_NUMBER, TYPE_BOOLEAN = "text", "number", "boolean"
 
 REGION_PREFIX: Final = "rois."
 TEXT_MAX_CHARS: Final = 255
@@ -95,27 +101,26 @@ class Sink(Protocol):
         """Take a term that is complete in itself."""
 
     def number(self, key: str, value: float) -> None:
-        """Take a finite number, to be put into its bucket."""
+        """Take a finite number, to be put into its bucket, and that the key has one."""
 
 
 def emit(sink: Sink, key: str, value: Any) -> None:
     """Send one scalar of a key to the sink; what is no JSON scalar, or not finite, is left out."""
     if isinstance(value, str):
         sink.token(key, TEXT, term_text(value))
+        sink.token(key, ANY, TYPE_TEXT)
     elif isinstance(value, bool):
         sink.token(key, BOOLEAN, "true" if value else "false")
+        sink.token(key, ANY, TYPE_BOOLEAN)
     elif value is None:
         sink.token(key, NULL, "")
-        return
     elif isinstance(value, int | float):
         try:
             number = float(value)
         except OverflowError:
             return
-        if not math.isfinite(number):
-            return
-        sink.number(key, number)
-    sink.token(key, ANY, "")
+        if math.isfinite(number):
+            sink.number(key, number)
 
 
 def emit_object(sink: Sink, prefix: str, value: dict[str, Any]) -> None:
@@ -133,6 +138,8 @@ def emit_object(sink: Sink, prefix: str, value: dict[str, Any]) -> None:
                 if not name.startswith("_"):
                     stack.append((f"{key}.{name}", child))
         elif type(item) is list:
+            if len(key) <= KEY_MAX_CHARS:
+                sink.token(key, LIST, "")
             for child in item:
                 stack.append((key, child))
         elif len(key) <= KEY_MAX_CHARS:
@@ -173,7 +180,7 @@ def emit_labels(sink: Sink, rois: list[dict[str, Any]]) -> None:
     for label in labels:
         sink.token("label", TEXT, term_text(label))
     if labels:
-        sink.token("label", ANY, "")
+        sink.token("label", ANY, TYPE_TEXT)
 
 
 def emit_region(sink: Sink, roi: dict[str, Any]) -> None:
