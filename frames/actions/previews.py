@@ -18,10 +18,11 @@ from django.utils import timezone
 
 from frames.actions.queue import enqueue
 from frames.media import MediaError, MediaPolicy, open_uri, policy_for
+from frames.media.kinds import Kind, kind_of
 from frames.models import Dataset, Preview, PreviewReason, Project, Source
 from frames.models.frame import frame_pk
 from frames.previews.picture import render_picture
-from frames.previews.spec import PREVIEW_EDGE_PX, Kind, PreviewSpec, kind_of, spec_for
+from frames.previews.spec import PREVIEW_EDGE_PX, PreviewSpec, spec_for
 from frames.previews.storage import has_preview, save_preview
 from frames.previews.video import render_video_frames
 

@@ -12,7 +12,8 @@ from django.shortcuts import redirect
 
 from frames.actions import previews
 from frames.formats.singleframe import render_frame
-from frames.previews.spec import PREVIEW_EDGE_PX, VIEWER_EDGE_PX, Kind, kind_of
+from frames.media.kinds import Kind, kind_of
+from frames.previews.spec import PREVIEW_EDGE_PX, VIEWER_EDGE_PX
 from frames.search import pages
 from frames.search.errors import QueryError
 from frames.search.query import FrameQuery, encode_after

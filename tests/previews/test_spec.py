@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from frames.models import Source
-from frames.previews.spec import PREVIEW_EDGE_PX, VIEWER_EDGE_PX, Kind, kind_of, spec_for
+from frames.media.kinds import Kind, kind_of
+from frames.previews.spec import PREVIEW_EDGE_PX, VIEWER_EDGE_PX, spec_for
 
 
 @pytest.mark.parametrize(
