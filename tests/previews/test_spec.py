@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from frames.models import Source
 from frames.media.kinds import Kind, kind_of
+from frames.models import Source
 from frames.previews.spec import PREVIEW_EDGE_PX, VIEWER_EDGE_PX, spec_for
 
 
