@@ -1,35 +1,32 @@
-"""Making projects and datasets."""
+"""Making projects, and making and describing datasets."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
+from django.utils import timezone
 
 from frames.actions import audit
+from frames.actions.fields import (
+    Refused,
+    clean_description,
+    clean_metadata,
+    clean_name,
+    clean_tags,
+    refuse_taken,
+)
+from frames.actions.frames import lock_dataset
 from frames.models import Dataset, Grant, Project, Version
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from django.contrib.auth.models import User
 
+__all__ = ["CURRENT", "Refused", "clean_name", "create_dataset", "create_project", "update_dataset"]
+
 CURRENT: Final = "Current"
-NAME_MAX_CHARS: Final = 255
-
-
-class Refused(Exception):
-    """What was asked cannot be done; the message says why and what to do."""
-
-
-def clean_name(name: str, what: str) -> str:
-    """Return a name without surrounding blanks; raise Refused if it cannot be one."""
-    name = name.strip()
-    if not name:
-        raise Refused(f"Give the {what} a name.")
-    if len(name) > NAME_MAX_CHARS:
-        raise Refused(f"The {what}'s name is longer than {NAME_MAX_CHARS} characters.")
-    if not name.isprintable():
-        raise Refused(f"The {what}'s name holds control characters.")
-    return name
 
 
 @transaction.atomic
@@ -55,18 +52,58 @@ def create_dataset(
 ) -> Dataset:
     """Make a dataset with one empty draft. Raises Refused."""
     name = clean_name(name, "dataset")
-    try:
-        with transaction.atomic():
-            dataset = Dataset.objects.create(
-                project=project,
-                name=name,
-                description=description,
-                is_example=is_example,
-                created_by=actor,
-                updated_by=actor,
-            )
-            Version.objects.create(dataset=dataset, name=CURRENT, created_by=actor)
-            audit.record("create", dataset, project=project, actor=actor)
-    except IntegrityError as error:
-        raise Refused(f"{project.name} has a dataset named {name} already.") from error
+    description = clean_description(description)
+    with transaction.atomic():
+        _lock_project(project)
+        refuse_taken(name, project.datasets.live(), project, "dataset")
+        dataset = Dataset.objects.create(
+            project=project,
+            name=name,
+            description=description,
+            is_example=is_example,
+            created_by=actor,
+            updated_by=actor,
+        )
+        Version.objects.create(dataset=dataset, name=CURRENT, created_by=actor)
+        audit.record("create", dataset, project=project, actor=actor)
     return dataset
+
+
+def update_dataset(
+    dataset: Dataset,
+    *,
+    actor: User | None,
+    name: str | None = None,
+    description: str | None = None,
+    tags: Sequence[str] | None = None,
+    metadata: Any = None,
+) -> Dataset:
+    """Change what is said of a dataset. Raises Refused."""
+    with transaction.atomic():
+        project = _lock_project(dataset.project)
+        dataset = lock_dataset(dataset.pk)
+        dataset.project = project
+        changed: dict[str, Any] = {}
+        if name is not None:
+            changed["name"] = clean_name(name, "dataset")
+            others = project.datasets.live().exclude(pk=dataset.pk)
+            refuse_taken(changed["name"], others, project, "dataset")
+        if description is not None:
+            changed["description"] = clean_description(description)
+        if tags is not None:
+            changed["tags"] = clean_tags(tags)
+        if metadata is not None:
+            changed["metadata"] = clean_metadata(metadata)
+        before = {field: getattr(dataset, field) for field in changed}
+        for field, value in changed.items():
+            setattr(dataset, field, value)
+        dataset.updated_at = timezone.now()
+        dataset.updated_by = actor
+        dataset.save(update_fields=[*changed, "updated_at", "updated_by"])
+        audit.record("update", dataset, project=project, actor=actor, before=before, after=changed)
+    return dataset
+
+
+def _lock_project(project: Project) -> Project:
+    """Return the project's row, locked, so that no two datasets take one name."""
+    return Project.objects.select_for_update().get(pk=project.pk)

@@ -11,6 +11,7 @@ from django.db.models import F
 from django.utils import timezone
 from pyroaring import BitMap
 
+from frames.actions.fields import Refused
 from frames.actions.prepare import FRAME_COLUMNS, SOURCE_COLUMNS
 from frames.formats.base import Problem
 from frames.formats.singleframe import repeated_id
@@ -48,8 +49,14 @@ class StageResult:
 
 
 def lock_dataset(dataset_pk: int) -> Dataset:
-    """Return the dataset's row, locked for the rest of the transaction: writers queue here."""
-    return Dataset.objects.select_for_update().get(pk=dataset_pk)
+    """Return the dataset's row, locked for the rest of the transaction: writers queue here.
+
+    Raises Refused for one that is deleted.
+    """
+    dataset = Dataset.objects.select_for_update().filter(pk=dataset_pk).first()
+    if dataset is None or dataset.deleted_at is not None:
+        raise Refused(f"{dataset.name if dataset else 'The dataset'} has been deleted.")
+    return dataset
 
 
 def lock_draft(version_pk: int) -> Version:

@@ -29,7 +29,8 @@ from frames.formats.registry import open_reader
 from frames.index.bitmaps import BitMap, dump, load
 from frames.media.errors import MediaError
 from frames.media.policy import policy_for
-from frames.models import Dataset, Job, JobError, Project, Version
+from frames.models import Job, JobError, Project, Version
+from frames.models.base import name_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -130,7 +131,7 @@ def _create_job(
 ) -> Job:
     with transaction.atomic():
         name = clean_name(dataset_name, "dataset")
-        dataset = Dataset.objects.filter(project=project, name=name).first()
+        dataset = project.datasets.live().filter(name=name).first()
         if dataset is None:
             dataset = create_dataset(project=project, name=name, actor=user)
             options = {**options, "new_dataset": True}
@@ -320,7 +321,7 @@ def _apply_header(job: Job, version: Version, header: Header) -> None:
         dataset.description = dataset.description or str(about.get("description") or "")
         dataset.tags = dataset.tags or [str(tag) for tag in tags] if isinstance(tags, list) else []
         name = str(named.get("name") or "").strip()[:255]
-        if name and not dataset.versions.filter(name=name).exists():
+        if name and not dataset.versions.filter(name_key=name_key(name)).exists():
             version.name = name
         version.description = version.description or str(named.get("description") or "")
         version.save(update_fields=["name", "description"])

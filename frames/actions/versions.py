@@ -6,16 +6,25 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 from pyroaring import BitMap
 
 from frames.actions import audit
-from frames.actions.datasets import CURRENT, Refused, clean_name
+from frames.actions.datasets import CURRENT
+from frames.actions.fields import (
+    Refused,
+    clean_description,
+    clean_metadata,
+    clean_name,
+    clean_tags,
+    refuse_taken,
+)
 from frames.actions.frames import change_membership, lock_dataset, lock_draft
 from frames.index import membership, store
 from frames.index.reader import DatasetIndex
-from frames.models import Dataset, Frame, Job, Version
+from frames.models import Dataset, DeletedVersion, Frame, Job, Version
+from frames.models.base import name_key
 from frames.models.frame import ordinal_of
 
 if TYPE_CHECKING:
@@ -23,9 +32,6 @@ if TYPE_CHECKING:
 
     from django.contrib.auth.models import User
 
-DESCRIPTION_MAX_CHARS: Final = 10_000
-TAGS_MAX: Final = 50
-TAG_MAX_CHARS: Final = 64
 # So many conflicts are listed to be chosen one by one; more take one rule for all.
 CONFLICTS_LISTED_MAX: Final = 1_000
 
@@ -64,28 +70,25 @@ def create_version(
     Queries: a dozen for one parent whatever its size; for more, 1 for each 500 frames that differ.
     """
     name = clean_name(name, "version")
-    if len(description) > DESCRIPTION_MAX_CHARS:
-        raise Refused(f"The description is over {DESCRIPTION_MAX_CHARS:,} characters.")
-    try:
-        with transaction.atomic():
-            dataset = lock_dataset(dataset.pk)
-            sources = _published_parents(dataset, parents)
-            version = Version.objects.create(
-                dataset=dataset,
-                name=name,
-                description=description,
-                created_by=actor,
-                metadata=_merged_metadata(sources),
-            )
-            version.parents.set(sources)
-            if len(sources) == 1:
-                _copy(sources[0], version)
-            elif sources:
-                _unite(version, sources, rule, chosen or {})
-            _touch(dataset, actor)
-            _record("create", version, actor, parents=[parent.uid for parent in sources])
-    except IntegrityError as error:
-        raise Refused(f"{dataset.name} has a version named {name} already.") from error
+    description = clean_description(description)
+    with transaction.atomic():
+        dataset = lock_dataset(dataset.pk)
+        refuse_taken(name, dataset.versions.all(), dataset, "version")
+        sources = _published_parents(dataset, parents)
+        version = Version.objects.create(
+            dataset=dataset,
+            name=name,
+            description=description,
+            created_by=actor,
+            metadata=_merged_metadata(sources),
+        )
+        version.parents.set(sources)
+        if len(sources) == 1:
+            _copy(sources[0], version)
+        elif sources:
+            _unite(version, sources, rule, chosen or {})
+        _touch(dataset, actor)
+        _record("create", version, actor, parents=[parent.uid for parent in sources])
     version.refresh_from_db()
     return version
 
@@ -108,19 +111,16 @@ def publish(version: Version, *, actor: User | None, name: str = "", reason: str
 
     `reason` is why it is published although its checks found defects; the audit log keeps it.
     """
-    try:
-        with transaction.atomic():
-            version = _lock_draft(version)
-            _refuse_while_importing(version)
-            version.status = Version.Status.PUBLISHED
-            version.published_at = version.updated_at = timezone.now()
-            if name:
-                version.name = clean_name(name, "version")
-            version.save(update_fields=["status", "published_at", "updated_at", "name"])
-            _touch(version.dataset, actor)
-            _record("publish", version, actor, reason=reason)
-    except IntegrityError as error:
-        raise _name_taken(version.dataset, name) from error
+    with transaction.atomic():
+        version = _lock_draft(version)
+        _refuse_while_importing(version)
+        version.status = Version.Status.PUBLISHED
+        version.published_at = version.updated_at = timezone.now()
+        if name:
+            version.name = _new_name(version, name)
+        version.save(update_fields=["status", "published_at", "updated_at", "name"])
+        _touch(version.dataset, actor)
+        _record("publish", version, actor, reason=reason)
     return version
 
 
@@ -162,50 +162,57 @@ def update_version(
     metadata: Any = None,
 ) -> Version:
     """Change what is said of a version; of a published one all but its metadata. Raises Refused."""
-    try:
-        with transaction.atomic():
-            dataset = lock_dataset(version.dataset_id)
-            version = Version.objects.select_related("dataset__project").get(pk=version.pk)
-            changed: dict[str, Any] = {}
-            if name is not None:
-                changed["name"] = clean_name(name, "version")
-            if description is not None:
-                if len(description) > DESCRIPTION_MAX_CHARS:
-                    raise Refused(f"The description is over {DESCRIPTION_MAX_CHARS:,} characters.")
-                changed["description"] = description
-            if tags is not None:
-                changed["tags"] = _clean_tags(tags)
-            if metadata is not None:
-                if not version.is_draft:
-                    raise Refused(f"{version.name} is published: its metadata cannot change.")
-                if not isinstance(metadata, dict):
-                    raise Refused("Metadata is a JSON object, in braces.")
-                changed["metadata"] = metadata
-            before = {field: getattr(version, field) for field in changed}
-            for field, value in changed.items():
-                setattr(version, field, value)
-            version.updated_at = timezone.now()
-            version.save(update_fields=[*changed, "updated_at"])
-            _touch(dataset, actor)
-            _record("update", version, actor, before=before, after=changed)
-    except IntegrityError as error:
-        raise _name_taken(version.dataset, name or "") from error
+    with transaction.atomic():
+        dataset = lock_dataset(version.dataset_id)
+        version = _fresh(version)
+        changed: dict[str, Any] = {}
+        if name is not None:
+            changed["name"] = _new_name(version, name)
+        if description is not None:
+            changed["description"] = clean_description(description)
+        if tags is not None:
+            changed["tags"] = clean_tags(tags)
+        if metadata is not None:
+            if not version.is_draft:
+                raise Refused(
+                    f"{version.name} is published: its metadata cannot change. "
+                    "Create a new version of it, and change that one's."
+                )
+            changed["metadata"] = clean_metadata(metadata)
+        before = {field: getattr(version, field) for field in changed}
+        for field, value in changed.items():
+            setattr(version, field, value)
+        version.updated_at = timezone.now()
+        version.save(update_fields=[*changed, "updated_at"])
+        _touch(dataset, actor)
+        _record("update", version, actor, before=before, after=changed)
     return version
 
 
 def delete_version(version: Version, *, actor: User | None) -> None:
-    """Delete a draft that has no children; its frames' rows are collected later. Raises Refused."""
+    """Delete a draft that has no children; its frames' rows are collected later. Raises Refused.
+
+    What is left is a DeletedVersion, which tells who follows an old link what took its place.
+    """
     with transaction.atomic():
         version = _lock_draft(version)
         _refuse_while_importing(version)
         if version.children.exists():
             raise Refused(f"{version.name} has children. Delete those first.")
+        parents = list(version.parents.order_by("pk"))
         _record(
             "delete",
             version,
             actor,
             dataset=version.dataset.uid,
-            parents=list(version.parents.values_list("uid", flat=True)),
+            parents=[parent.uid for parent in parents],
+        )
+        DeletedVersion.objects.create(
+            dataset=version.dataset,
+            uid=version.uid,
+            name=version.name,
+            deleted_by=actor,
+            replaced_by=parents[0] if parents else None,
         )
         membership.delete(version.pk)
         version.delete()
@@ -341,12 +348,26 @@ def _revisions(dataset: Dataset, frame_ids: Sequence[str], held: BitMap) -> dict
 def _lock_draft(version: Version) -> Version:
     """Return the draft with its dataset locked; raise Refused for a published or deleted one."""
     lock_dataset(version.dataset_id)
-    found = Version.objects.select_related("dataset__project").filter(pk=version.pk).first()
-    if found is None:
-        raise Refused(f"{version.name} has been deleted.")
+    found = _fresh(version)
     if not found.is_draft:
         raise Refused(f"{found.name} is published and cannot change. Create a child of it.")
     return found
+
+
+def _fresh(version: Version) -> Version:
+    """Return the version as it is now, its dataset being locked; raise Refused if it is gone."""
+    found = Version.objects.select_related("dataset__project").filter(pk=version.pk).first()
+    if found is None:
+        raise Refused(f"{version.name} has been deleted.")
+    return found
+
+
+def _new_name(version: Version, name: str) -> str:
+    """Return the name a version is to have, its dataset being locked; raise Refused if taken."""
+    name = clean_name(name, "version")
+    siblings = version.dataset.versions.exclude(pk=version.pk)
+    refuse_taken(name, siblings, version.dataset, "version")
+    return name
 
 
 def _refuse_while_importing(version: Version) -> None:
@@ -356,20 +377,10 @@ def _refuse_while_importing(version: Version) -> None:
 
 def _free_name(dataset: Dataset, name: str) -> str:
     """Return the name, or the name with the first free number behind it."""
-    taken = set(dataset.versions.filter(name__startswith=name).values_list("name", flat=True))
+    alike = dataset.versions.filter(name_key__startswith=name_key(name))
+    taken = set(alike.values_list("name_key", flat=True))
     candidates = [name, *(f"{name} {number}" for number in range(2, len(taken) + 2))]
-    return next(candidate for candidate in candidates if candidate not in taken)
-
-
-def _clean_tags(tags: Sequence[str]) -> list[str]:
-    cleaned = list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
-    if len(cleaned) > TAGS_MAX or any(len(tag) > TAG_MAX_CHARS for tag in cleaned):
-        raise Refused(f"At most {TAGS_MAX} tags of at most {TAG_MAX_CHARS} characters each.")
-    return cleaned
-
-
-def _name_taken(dataset: Dataset, name: str) -> Refused:
-    return Refused(f"{dataset.name} has a version named {name.strip()} already.")
+    return next(candidate for candidate in candidates if name_key(candidate) not in taken)
 
 
 def _touch(dataset: Dataset, actor: User | None) -> None:

@@ -63,9 +63,7 @@ class Version(Named):
     class Meta:
         ordering = ["-updated_at"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["dataset", "name_key"], name="version_name_in_dataset"
-            ),
+            models.UniqueConstraint(fields=["dataset", "name_key"], name="version_name_in_dataset"),
             models.CheckConstraint(condition=~models.Q(name=""), name="version_name_not_empty"),
             models.CheckConstraint(
                 condition=models.Q(status="draft", published_at__isnull=True)
