@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from frames.formats.base import FrameData, FrameError, SourceData
 from frames.formats.uris import UriError, resolve
+from frames.index.geometry import RING_SEPARATOR
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from frames.models import Frame, Source
 
@@ -34,9 +35,6 @@ MAX_EDGE_PX: Final = 2**31 - 1
 # Coordinates past this are damage; sums of a whole polygon stay finite below it.
 MAX_COORDINATE: Final = 1e15
 INTEGERS: Final = range(-(2**63), 2**64)
-
-# Stands in `poly` between the rings of one region.
-RING_SEPARATOR: Final = -999999999
 
 DEFAULT_SOURCE_ID: Final = "default"
 
@@ -97,20 +95,22 @@ def render_frame(
         saved_in_version_uid: public id of the version that wrote it, left out where unknown.
             Not read from the frame: that would be a query for each.
     """
-    written: dict[str, Any] = {
-        "id": frame.frame_id,
-        "context_id": frame.context_id,
-        "timestamp": _written_number(frame.timestamp),
-        "meta": frame.meta,
-        "sources": [_written_source(source) for source in sources],
-        "rois": frame.rois,
+    written = {
         "dataset": {"id": dataset_uid, "version": version_uid},
         "saved": frame.saved_ms,
-        **frame.extra,
+        **_written(frame, sources),
     }
     if saved_in_version_uid:
         written["saved_in_version"] = saved_in_version_uid
     return written
+
+
+def write_frame(frame: FrameData) -> dict[str, Any]:
+    """Write a frame as SingleFrame JSON without what is a server's own: the inverse of parse_frame.
+
+    The result shares its parts with the frame.
+    """
+    return _written(frame, frame.sources)
 
 
 def check_json(value: Any) -> None:
@@ -512,11 +512,24 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _written_number(value: float) -> float | int:
+def _written(frame: Frame | FrameData, sources: Iterable[Source | SourceData]) -> dict[str, Any]:
+    return {
+        "id": frame.frame_id,
+        "context_id": frame.context_id,
+        "timestamp": written_number(frame.timestamp),
+        "meta": frame.meta,
+        "sources": [_written_source(source) for source in sources],
+        "rois": frame.rois,
+        **frame.extra,
+    }
+
+
+def written_number(value: float) -> float | int:
+    """Return a number without the point that a whole one does not need."""
     return int(value) if value.is_integer() and abs(value) < 2**63 else value
 
 
-def _written_source(source: Source) -> dict[str, Any]:
+def _written_source(source: Source | SourceData) -> dict[str, Any]:
     written: dict[str, Any] = {"id": source.source_id, "uri": source.uri}
     if source.content_type:
         written["content_type"] = source.content_type
@@ -525,5 +538,5 @@ def _written_source(source: Source) -> dict[str, Any]:
         if value is not None:
             written[key] = value
     if source.timestamp is not None:
-        written["timestamp"] = _written_number(source.timestamp)
+        written["timestamp"] = written_number(source.timestamp)
     return {**written, **source.extra}

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from frames.index.geometry import GeometryBatch
 from frames.index.numbers import buckets
 from frames.index.terms import (
     ANY,
+    BOOLEAN,
     NUMBER,
+    SAVED_IN_VERSION,
+    TEXT,
     TYPE_NUMBER,
     TYPE_TEXT,
     emit_frame,
@@ -23,7 +27,7 @@ from frames.index.terms import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from frames.index.numbers import Float64Array
     from frames.index.terms import SourceLike
@@ -49,6 +53,7 @@ class TermBatch:
         self.positions: defaultdict[PlainToken, array[int]] = defaultdict(_positions)
         self.numbers: dict[PlainToken, Float64Array] = {}
         self._columns: dict[str, tuple[array[int], array[float]]] = {}
+        self._geometry = GeometryBatch()
         self._position = 0
         self._regions = 0
 
@@ -58,7 +63,7 @@ class TermBatch:
         context_id: str,
         timestamp: float,
         meta: dict[str, Any],
-        sources: Iterable[SourceLike],
+        sources: Sequence[SourceLike],
         rois: list[dict[str, Any]],
     ) -> None:
         """Gather the terms of the next frame."""
@@ -69,8 +74,14 @@ class TermBatch:
             emit_region(self, roi)
             self._position += 1
         self._regions = self._position
+        if rois:
+            self._geometry.add(self.frames, rois, sources)
         self.region_counts.append(len(rois))
         self.frames += 1
+
+    def note_version(self, version_pk: int, frames: Iterable[int]) -> None:
+        """Note which version writes some of the frames, given by their numbers."""
+        self.positions[SAVED_IN_VERSION, TEXT, str(version_pk)] = array("q", frames)
 
     def token(self, key: str, kind: int, value: str) -> None:
         """Note that the present frame or region has the term."""
@@ -88,6 +99,10 @@ class TermBatch:
         """Finish what is cheaper for all frames at once than for each of them."""
         self._sort_numbers()
         self._gather_labels()
+        self._geometry.flush()
+        for defect, frames in self._geometry.found.items():
+            if frames:
+                self.positions[defect, BOOLEAN, "true"] = frames
 
     def _gather_labels(self) -> None:
         """Derive the frames' labels from their regions': what `emit_labels` would send."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from frames.models.dataset import new_generation
 from frames.models.frame import frame_pk, ordinal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -50,23 +51,32 @@ def reindex(dataset_pk: int, *, progress: Callable[[int, int], None] | None = No
                 break
             ordinals = np.array([frame.ordinal for frame in batch], dtype=np.int64)
             writer.write_identities(ordinals, _first_revisions(dataset, batch))
-            terms = TermBatch()
-            for frame in batch:
-                terms.add(
-                    context_id=frame.context_id,
-                    timestamp=frame.timestamp,
-                    meta=frame.meta,
-                    sources=frame.sources.all(),
-                    rois=frame.rois,
-                )
-            terms.close()
-            writer.write(terms, ordinals)
+            writer.write(gather(batch), ordinals)
             after = batch[-1].pk
             done += len(batch)
             if progress is not None:
                 progress(done, dataset.next_ordinal)
         Dataset.objects.filter(pk=dataset.pk).update(generation=new_generation())
     return done
+
+
+def gather(frames: Iterable[Frame]) -> TermBatch:
+    """Return the terms of frame rows whose sources are prefetched."""
+    terms = TermBatch()
+    writers: defaultdict[int, list[int]] = defaultdict(list)
+    for number, frame in enumerate(frames):
+        writers[frame.saved_in_version_id].append(number)
+        terms.add(
+            context_id=frame.context_id,
+            timestamp=frame.timestamp,
+            meta=frame.meta,
+            sources=list(frame.sources.all()),
+            rois=frame.rois,
+        )
+    terms.close()
+    for version_pk, numbers in writers.items():
+        terms.note_version(version_pk, numbers)
+    return terms
 
 
 def _first_revisions(dataset: Dataset, batch: Sequence[Frame]) -> npt.NDArray[np.int64]:

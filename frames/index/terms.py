@@ -4,7 +4,9 @@ Keys of frame space: `context_id`, `timestamp`, `label`, `meta.*`, `sources.id`,
 `sources.content_type`, `sources.width`, `sources.height`, `sources.meta.*`. Keys of region
 space, which answer for single regions: `rois.label`, `rois.confidence`, `rois.sources`,
 `rois.meta.*`. Nested objects are joined with dots and lists give each of their values, as
-Elasticsearch does for the same documents.
+Elasticsearch does for the same documents. Keys with a leading underscore are Framedeck's own and
+listed nowhere: `_defects.zero_area` and `_defects.outside` are for the publish gate, and
+`_saved_in_version` is the version that wrote the revision, by its primary key.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ import hashlib
 import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from frames.index.geometry import frame_defects
 from frames.index.numbers import bucket
 from frames.models import Term
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 TEXT, NUMBER, BOOLEAN, NULL = (
     int(Term.Kind.TEXT),
@@ -30,12 +33,13 @@ HASH_BUCKET, ANY, LIST = (
     int(Term.Kind.ANY),
     int(Term.Kind.LIST),
 )
-# What the values of ANY name: the types that a key's values have, null apart.
-TYPE_TEXT, TYPE_NUMBER, TYPE_BOOLEAN = "text", "number", "boolean"
 # What is a value, in the order of values of different kinds.
 VALUE_KINDS: Final = (NUMBER, BOOLEAN, TEXT)
+# What the values of ANY name: the types that a key's values have, null apart.
+TYPE_TEXT, TYPE_NUMBER, TYPE_BOOLEAN = "text", "number", "boolean"
 
 REGION_PREFIX: Final = "rois."
+SAVED_IN_VERSION: Final = "_saved_in_version"
 TEXT_MAX_CHARS: Final = 255
 # Frames are bounded by their format; this bounds what one of them can cost the index.
 SCALARS_PER_OBJECT_MAX: Final = 500
@@ -188,6 +192,12 @@ def emit_labels(sink: Sink, rois: list[dict[str, Any]]) -> None:
         sink.token("label", TEXT, term_text(label))
     if labels:
         sink.token("label", ANY, TYPE_TEXT)
+
+
+def emit_defects(sink: Sink, rois: list[dict[str, Any]], sources: Sequence[SourceLike]) -> None:
+    """Send what is wrong with the geometry of a frame's regions to the sink."""
+    for defect in frame_defects(rois, sources):
+        sink.token(defect, BOOLEAN, "true")
 
 
 def emit_region(sink: Sink, roi: dict[str, Any]) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import transaction
-from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from frames.actions.frames import change_membership, lock_draft
-from frames.actions.versions import draft_for_writing
+from frames.actions.versions import draft_for_writing, publish
 from frames.formats.base import FrameData, SourceData
 from frames.index import terms as terms_module
 from frames.index.bitmaps import BitMap
@@ -20,7 +20,7 @@ from frames.index.reader import DatasetIndex
 from frames.index.rebuild import reindex
 from frames.index.rows import TermSet, frame_terms, region_terms
 from frames.index.terms import ANY, TEXT, Token
-from frames.models import Dataset, Frame, Version
+from frames.models import Dataset, Frame
 from tests.factories import add_frames, make_version
 
 if TYPE_CHECKING:
@@ -45,9 +45,20 @@ values = st.recursive(
 metas = st.dictionaries(st.sampled_from(["weather", "speed", "nested"]), values, max_size=3)
 
 
+# A sound box, one without an area, one outside of a picture of 640 px, and a triangle.
+POLYS = [
+    [1, 1, 9, 1, 9, 9, 1, 9],
+    [1, 1, 9, 1, 9, 1, 1, 1],
+    [1, 1, 700, 1, 700, 9, 1, 9],
+    [1, 1, 9, 1, 5.5, 9],
+]
+
+
 @st.composite
 def rois(draw: st.DrawFn) -> dict[str, Any]:
     roi: dict[str, Any] = {"label": draw(st.lists(st.sampled_from(LABELS), max_size=3))}
+    if draw(st.booleans()):
+        roi["poly"] = draw(st.sampled_from(POLYS))
     if draw(st.booleans()):
         roi["confidence"] = draw(st.floats(0, 1))
     if draw(st.booleans()):
@@ -111,11 +122,7 @@ def play(history: list[tuple[str, Any]]) -> tuple[Dataset, dict[int, dict[str, F
             for frame_id in gone:
                 held.pop(frame_id, None)
         else:
-            Version.objects.filter(pk=version.pk).update(
-                status=Version.Status.PUBLISHED,
-                published_at=timezone.now(),
-                name=f"published {version.pk}",
-            )
+            publish(version, actor=None, name=f"published {version.pk}")
             version = draft_for_writing(version.dataset, actor=None)
             model[version.pk] = dict(held)
     return Dataset.objects.get(pk=version.dataset_id), model
@@ -183,7 +190,7 @@ def assert_reader_equals_rows(dataset: Dataset, ranges: Iterable[tuple[float, fl
     assert set(index.frames_of(cars | people)) == rows.with_region(
         lambda region: bool({CAR, PERSON} & region.tokens)
     )
-    assert set(index.frames_with_count(cars, lambda count: count >= 2)) == {
+    assert set(index.frames_with_count(cars, 2, math.inf)) == {
         o for o, regions in rows.regions.items() if sum(CAR in r.tokens for r in regions) >= 2
     }
     everything = BitMap(list(rows.terms))
