@@ -164,8 +164,9 @@ class DeletedVersionAdmin(ReadOnly):
 class DataViewAdmin(ReadOnly):
     """Saved queries."""
 
-    list_display = ["name", "project", "status", "created_by", "updated_at"]
+    list_display = ["name", "project", "status", "created_by", "saved_at", "archived_at"]
     list_select_related = ["project", "created_by"]
+    list_filter = ["status"]
     search_fields = ["name", "=uid"]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from celery import shared_task
 
-from frames.actions import imports, jobs, previews
+from frames.actions import deletions, imports, jobs, previews, views
 from frames.models import Job
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Who does the work of each kind of job.
 RUNNERS: Final[dict[str, Callable[[str], None]]] = {
     Job.Kind.IMPORT: imports.run,
+    Job.Kind.DELETE: deletions.run,
 }
 
 
@@ -52,8 +53,16 @@ def render_requested(keys: list[str]) -> None:
     previews.render(keys)
 
 
+@shared_task(name="frames.hash_view", time_limit=3_600)
+def hash_view(view_pk: int) -> None:
+    """Compute the content hash that a data view waits for."""
+    views.hash_view(view_pk)
+
+
 @shared_task(name="frames.sweep")
 def sweep() -> None:
     """Send again what a lost worker or a lost queue left waiting."""
     jobs.sweep()
+    deletions.sweep()
     previews.sweep()
+    views.sweep()

@@ -9,18 +9,18 @@ from frames.models import AuditEvent, Dataset, Version
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-    from frames.models import Project
+    from frames.models import DataView, Project
 
 
 def record(
     verb: str,
-    target: Project | Dataset | Version,
+    target: Project | Dataset | Version | DataView,
     *,
     project: Project,
     actor: User | None,
     **details: Any,
 ) -> None:
-    """Append what was done to a project, dataset or version; `actor` is None for the operator."""
+    """Append what was done to something named; `actor` is None for the operator."""
     dataset = target.dataset if isinstance(target, Version) else target
     AuditEvent.objects.create(
         verb=verb,

@@ -1,0 +1,368 @@
+"""In what order a data view gives its frames, and when it ends.
+
+- Once, or up to a limit, in sequence: by context, then timestamp, then frame id, over all
+  versions; of a limit each filter gives its share by weight, the first of its frames.
+- Once, or up to a limit, at random: a permutation that the seed decides. It is computed place by
+  place and never held, so the millionth frame costs what the first does.
+- Without end: the filters take turns, so that after any number of frames each has given its share
+  by weight, to within one frame; each begins again when it is through.
+
+A random order permutes places in the bitmaps, so it is the same wherever the frames were written
+in the same order, whatever the database.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from bisect import bisect_right
+from dataclasses import dataclass
+from fractions import Fraction
+from hashlib import blake2b
+from math import lcm
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from frames.index.bitmaps import BitMap
+from frames.index.reader import DatasetIndex
+from frames.models import Frame
+from frames.models.frame import frame_pk, ordinal_of
+from frames.search import order
+from frames.search.errors import QueryError
+from frames.search.query import GROUP_NONE, FrameQuery, decode_after, encode_after
+from frames.search.view_definition import RANDOM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from frames.models import Version
+    from frames.search.views import Part, ViewFrames
+
+UInt64Array = npt.NDArray[np.uint64]
+# (context id, timestamp, frame id): the order of frames in sequence.
+Key = tuple[str, float, str]
+
+_ROUNDS: Final = 6
+_CHUNK_MAX: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A frame of a view: the filter it was drawn by, its version and its ordinal."""
+
+    filter: int
+    place: int
+    version: Version
+    ordinal: int
+
+
+def page(view: ViewFrames, after: str, limit: int) -> tuple[list[Drawn], str | None]:
+    """Return the frames behind a place in a view's order, and the token of the next page.
+
+    Raises QueryError for a filter that cannot be answered and for a token of another view.
+    Queries: at random none; in sequence up to 4 for each filter and version, and 2 for the place.
+    """
+    if view.error:
+        raise view.error
+    iteration = view.definition.iteration
+    if iteration.infinite:
+        return _endless(view, after, limit)
+    if iteration.order == RANDOM:
+        return _shuffled(view, after, limit)
+    return _in_sequence(view, after, limit)
+
+
+def frames(view: ViewFrames, chunk: int = 1_000) -> Iterator[Drawn]:
+    """Yield a view's frames in its order, page by page; without end where it has none."""
+    after: str | None = ""
+    while after is not None:
+        found, after = page(view, after, chunk)
+        yield from found
+
+
+def apportion(limit: int, weights: Sequence[float], sizes: Sequence[int]) -> list[int]:
+    """Return how many frames each filter gives of a limit: its share by weight, rounded.
+
+    What a filter has too few frames for goes to the others by their weights. Each share is
+    within one frame of exact (largest remainders).
+    """
+    shares = [Fraction(weight) for weight in weights]
+    given = [0] * len(sizes)
+    left = min(limit, sum(sizes))
+    open_filters = [n for n, size in enumerate(sizes) if size]
+    while open_filters:
+        total = sum(shares[n] for n in open_filters)
+        full = [n for n in open_filters if left * shares[n] >= sizes[n] * total]
+        if not full:
+            break
+        # Judged together: each of them would get all it has whatever the others are given.
+        for n in full:
+            given[n] = sizes[n]
+        left -= sum(sizes[n] for n in full)
+        open_filters = [n for n in open_filters if n not in full]
+    if open_filters:
+        exact = {n: left * shares[n] / total for n in open_filters}
+        for n in open_filters:
+            given[n] = int(exact[n])
+        missing = left - sum(given[n] for n in open_filters)
+        for n in sorted(open_filters, key=lambda n: (given[n] - exact[n], n))[:missing]:
+            given[n] += 1
+    return given
+
+
+def permuted(places: UInt64Array, size: int, key: str) -> UInt64Array:
+    """Return where a permutation of `size` places that a key decides takes some of them.
+
+    A Feistel network over the least even power of two that holds them; what falls outside goes
+    through it again (Black and Rogaway, Ciphers with Arbitrary Finite Domains, 2002). Its rounds
+    mix as SplitMix64 does: even enough to shuffle by, and no cipher.
+    """
+    half = np.uint64(max(1, ((size - 1).bit_length() + 1) // 2))
+    mask = np.uint64((1 << int(half)) - 1)
+    material = blake2b(key.encode(), digest_size=8 * _ROUNDS).digest()
+    keys = np.frombuffer(material, dtype="<u8")
+    found = places.astype(np.uint64)
+    wandering = np.arange(len(found))
+    while len(wandering):
+        values = found[wandering]
+        left, right = values >> half, values & mask
+        for number in keys:
+            left, right = right, left ^ (_mixed(right + number) & mask)
+        values = (left << half) | right
+        found[wandering] = values
+        wandering = wandering[values >= size]
+    return found
+
+
+def _mixed(values: UInt64Array) -> UInt64Array:
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+# --- at random ------------------------------------------------------------------------------
+
+
+class _Pool:
+    """The frames of some parts one behind the other, by their place."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = [part for part in parts if part.frames]
+        self.ends = list(itertools.accumulate(len(part.frames) for part in self.parts))
+        self.size = self.ends[-1] if self.ends else 0
+
+    def at(self, place: int, number: int) -> Drawn:
+        """Return the frame at a place, drawn by the filter with a number."""
+        which = bisect_right(self.ends, place)
+        part = self.parts[which]
+        first = self.ends[which] - len(part.frames)
+        return Drawn(number, part.place, part.version, int(part.frames[place - first]))
+
+
+def _shuffled(view: ViewFrames, after: str, limit: int) -> tuple[list[Drawn], str | None]:
+    place = decode_after(after, int)
+    start = max(0, place[0]) if place else 0
+    pools = [_Pool(item.own) for item in view.filters]
+    given = _given(view)
+    ends = np.cumsum(given, dtype=np.uint64)
+    total = sum(given)
+    end = min(start + limit, total)
+    seed = view.definition.iteration.random_seed
+    slots = permuted(np.arange(start, end, dtype=np.uint64), total, f"{seed}")
+    numbers = np.searchsorted(ends, slots, side="right")
+    places = slots - (ends - np.array(given, dtype=np.uint64))[numbers]
+    drawn = []
+    for number in np.unique(numbers).tolist():
+        mine = numbers == number
+        inside = permuted(places[mine], pools[number].size, f"{seed} {number}")
+        drawn += list(zip(np.flatnonzero(mine).tolist(), inside.tolist(), itertools.repeat(number)))
+    found = [pools[number].at(inside, number) for _, inside, number in sorted(drawn)]
+    return found, encode_after(end) if end < total else None
+
+
+def _given(view: ViewFrames) -> list[int]:
+    """Return how many frames each filter gives to an iteration that ends."""
+    sizes = [sum(len(part.frames) for part in item.own) for item in view.filters]
+    limit = view.definition.iteration.limit
+    if limit is None:
+        return sizes
+    return apportion(limit, [item.filter.weight for item in view.filters], sizes)
+
+
+# --- in sequence ----------------------------------------------------------------------------
+
+
+def _in_sequence(view: ViewFrames, after: str, limit: int) -> tuple[list[Drawn], str | None]:
+    """Merge the filters' streams. The token is the last frame, and what each filter has given."""
+    given = _given(view)
+    token = decode_after(after, *(int,) * (2 + len(given))) if after else None
+    behind = _place_of(view, token[0], token[1]) if token else None
+    taken = token[2:] if token else [0] * len(given)
+    streams = [
+        itertools.islice(_stream(number, item.own, behind, limit + 1), max(0, most - had))
+        for number, (item, most, had) in enumerate(zip(view.filters, given, taken, strict=True))
+    ]
+    merged = heapq.merge(*streams, key=lambda found: found[0])
+    found = [drawn for _, drawn in itertools.islice(merged, limit + 1)]
+    if len(found) <= limit:
+        return found, None
+    found = found[:limit]
+    for drawn in found:
+        taken[drawn.filter] += 1
+    return found, encode_after(found[-1].place, found[-1].ordinal, *taken)
+
+
+def _stream(
+    number: int, parts: Sequence[Part], behind: tuple[Key, int] | None, chunk: int
+) -> Iterator[tuple[tuple[Key, int], Drawn]]:
+    """Yield the frames of a filter in sequence with their keys, from behind a key and version."""
+    streams = [_of_part(number, part, behind, chunk) for part in parts if part.frames]
+    return heapq.merge(*streams, key=lambda found: found[0])
+
+
+def _of_part(
+    number: int, part: Part, behind: tuple[Key, int] | None, chunk: int
+) -> Iterator[tuple[tuple[Key, int], Drawn]]:
+    """Yield the frames of a version in sequence; chunks double. Queries: up to 4 a chunk."""
+    index = DatasetIndex(part.version.dataset)
+    query = FrameQuery(group=GROUP_NONE)
+    if behind is not None:
+        key, place = behind
+        if part.place > place:
+            # The frame itself may be in this version too, which comes after the other.
+            for ordinal in _revisions_at(part, key):
+                yield (key, part.place), Drawn(number, part.place, part.version, ordinal)
+        query = query.with_(after=encode_after(*key))
+    while True:
+        ordinals, after = order.page_of(index, part.frames, query, chunk)
+        rows = order.read(index, BitMap(ordinals), ("context_id", "timestamp", "frame_id"))
+        for ordinal, *columns in sorted(rows, key=lambda row: row[1:]):
+            context_id, timestamp, frame_id = columns
+            found = ((context_id, timestamp, frame_id), part.place)
+            yield found, Drawn(number, part.place, part.version, ordinal)
+        if after is None:
+            return
+        query = query.with_(after=after)
+        chunk = min(2 * chunk, _CHUNK_MAX)
+
+
+def _revisions_at(part: Part, key: Key) -> list[int]:
+    """Return the revision of a version at exactly a key, if it has one there. Queries: 1."""
+    context_id, timestamp, frame_id = key
+    rows = Frame.objects.filter(
+        dataset=part.version.dataset,
+        frame_id=frame_id,
+        context_id=context_id,
+        timestamp=timestamp,
+    )
+    ordinals = [ordinal_of(pk) for pk in rows.values_list("pk", flat=True)]
+    return [ordinal for ordinal in ordinals if ordinal in part.frames]
+
+
+def _place_of(view: ViewFrames, place: int, ordinal: int) -> tuple[Key, int]:
+    """Return the key of a frame that a token names. Queries: 1. Raises QueryError."""
+    if not 0 <= place < len(view.versions) or not 0 <= ordinal < 2**32:
+        raise QueryError("This page does not belong to this view.", field="after")
+    pk = frame_pk(view.versions[place].dataset_id, ordinal)
+    row = Frame.objects.filter(pk=pk).values_list("context_id", "timestamp", "frame_id").first()
+    if row is None:
+        raise QueryError("This page does not belong to this view.", field="after")
+    return row, place
+
+
+# --- without end ----------------------------------------------------------------------------
+
+
+def _endless(view: ViewFrames, after: str, limit: int) -> tuple[list[Drawn], str | None]:
+    """Let the filters take turns. The token is how often each had its turn, and its last frame."""
+    pools = [_Pool(item.parts) for item in view.filters]
+    numbers = [number for number, pool in enumerate(pools) if pool.size]
+    if not numbers:
+        return [], None
+    iteration = view.definition.iteration
+    token = decode_after(after, *(int,) * (3 * len(pools))) if after else None
+    taken = token[: len(pools)] if token else [0] * len(pools)
+    lasts = (
+        list(zip(token[len(pools) :: 2], token[len(pools) + 1 :: 2], strict=True))
+        if token
+        else [(-1, -1)] * len(pools)
+    )
+    if min(taken) < 0:
+        raise QueryError("This page does not belong to this view.", field="after")
+    turns = Turns([view.filters[n].filter.weight for n in numbers], [taken[n] for n in numbers])
+    chosen = [numbers[next(turns)] for _ in range(limit)]
+    draws = {}
+    for number in set(chosen):
+        wanted = chosen.count(number)
+        if iteration.order == RANDOM:
+            draws[number] = _rounds(
+                pools[number], number, taken[number], wanted, iteration.random_seed
+            )
+        else:
+            behind = _place_of(view, *lasts[number]) if lasts[number][0] >= 0 else None
+            draws[number] = _cycle(number, pools[number].parts, behind, wanted)
+    found = [next(draws[number]) for number in chosen]
+    for drawn in found:
+        taken[drawn.filter] += 1
+        lasts[drawn.filter] = (drawn.place, drawn.ordinal)
+    return found, encode_after(*taken, *itertools.chain.from_iterable(lasts))
+
+
+class Turns:
+    """Whose turn it is: filters by weights, each within one turn of its share at any time.
+
+    Source: R. Tijdeman, The chairman assignment problem, Discrete Mathematics 32 (1980): of those
+    that lag far enough behind their share, the one that would be late first. In whole numbers, so
+    that every machine decides alike.
+    """
+
+    def __init__(self, weights: Sequence[float], taken: Sequence[int]) -> None:
+        exact = [Fraction(weight) for weight in weights]
+        scale = lcm(*(share.denominator for share in exact))
+        self._shares = [int(share * scale) for share in exact]
+        self._total = sum(self._shares)
+        self._taken = list(taken)
+        self._turn = sum(taken)
+
+    def __iter__(self) -> Turns:
+        return self
+
+    def __next__(self) -> int:
+        """Return whose turn it is, by position among the weights."""
+        self._turn += 1
+        if len(self._shares) == 1:
+            return 0
+        steps = 2 * len(self._shares) - 2
+        deadlines = []
+        for number, (share, taken) in enumerate(zip(self._shares, self._taken, strict=True)):
+            if (share * self._turn - taken * self._total) * steps >= self._total:
+                # The first turn at which it would lag by 1 - 1/steps.
+                deadline = -(-(self._total * (taken * steps + steps - 1)) // (share * steps))
+                deadlines.append((deadline, number))
+        _, chosen = min(deadlines)
+        self._taken[chosen] += 1
+        return chosen
+
+
+def _rounds(pool: _Pool, number: int, taken: int, wanted: int, seed: int) -> Iterator[Drawn]:
+    """Yield frames of a pool at random, each once a round, every round in another order."""
+    while wanted:
+        round_number, start = divmod(taken, pool.size)
+        count = min(wanted, pool.size - start)
+        places = np.arange(start, start + count, dtype=np.uint64)
+        for place in permuted(places, pool.size, f"{seed} {number} {round_number}").tolist():
+            yield pool.at(place, number)
+        taken += count
+        wanted -= count
+
+
+def _cycle(
+    number: int, parts: Sequence[Part], behind: tuple[Key, int] | None, chunk: int
+) -> Iterator[Drawn]:
+    """Yield the frames of a filter in sequence again and again, from behind a place."""
+    while True:
+        for _, drawn in _stream(number, parts, behind, chunk):
+            yield drawn
+        behind = None
