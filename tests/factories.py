@@ -34,7 +34,6 @@ def add_frames(version: Version, frames: Sequence[FrameData]) -> Version:
     batch = PreparedBatch()
     for index, frame in enumerate(frames):
         batch.add(index, frame)
-    batch.terms.close()
     with transaction.atomic():
         stager.stage(batch)
     with transaction.atomic():

@@ -117,25 +117,26 @@ class Stager:
                 problem = Problem("id", f"{frame.frame_id!r} appears earlier in this input")
                 result.problems.append((frame.number, problem))
                 continue
+            digest = frame.digest()
             held = lookup.held.get(frame_id)
             if held is not None:
                 self.seen.add(held.ordinal)
-                if held.digest == frame.digest:
+                if held.digest == digest:
                     result.unchanged += 1
                     continue
                 self.replaced.add(held.ordinal)
             pk = frame_pk(dataset.pk, ordinal)
-            frame_rows.append(
-                (pk, dataset.pk, frame_id, version.pk, now_ms, frame.digest, *frame.row)
-            )
+            frame_rows.append((pk, dataset.pk, frame_id, version.pk, now_ms, digest, *frame.row))
             source_rows += [(pk, number, *row) for number, row in enumerate(frame.sources)]
-            lookup.held[frame_id] = Held(ordinal, frame.digest)
+            lookup.held[frame_id] = Held(ordinal, digest)
             self.staged.add(ordinal)
             self.seen.add(ordinal)
             ordinals[place] = ordinal
             ordinal += 1
         store.insert(Frame, _FRAME_COLUMNS, frame_rows)
         store.insert(Source, _SOURCE_COLUMNS, source_rows)
+        batch.terms.close()
+        batch.terms.note_version(version.pk, range(len(batch.frames)))
         self._writer.write(batch.terms, ordinals)
         self._write_identities(dataset, lookup, frame_rows)
         result.changed = ordinal - first

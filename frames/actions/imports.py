@@ -218,10 +218,8 @@ def _chunks(uri: str, policy: MediaPolicy, options: dict[str, Any], start: int) 
                 problems.append((item.index, item.problem))
             is_full = len(batch.frames) + len(problems) >= settings.IMPORT_BATCH_FRAMES
             if is_full or batch.size_bytes > BATCH_MAX_BYTES:
-                batch.terms.close()
                 yield _Chunk(batch, problems, end, reader.position, reader.total, reader.header)
                 batch, problems = PreparedBatch(), []
-        batch.terms.close()
         yield _Chunk(batch, problems, end, reader.position, reader.total, reader.header)
     except MediaError as error:
         raise FormatError(error.detail) from error

@@ -1,4 +1,4 @@
-"""What can be done for a batch of frames before its transaction: JSON texts, digests, terms.
+"""What can be done for a batch of frames before its transaction: JSON texts and terms.
 
 Knows no database, so that it can be done ahead, in another process.
 """
@@ -46,7 +46,15 @@ class PreparedFrame(NamedTuple):
     is_derived: bool
     row: tuple[Any, ...]
     sources: list[tuple[Any, ...]]
-    digest: bytes
+
+    def digest(self) -> bytes:
+        """Return 16 bytes that stand for the content, as in `Frame.digest`.
+
+        Left to whoever writes the frame: reading takes longer than writing, and they run at once.
+        """
+        # JSON is stored with its keys sorted, so equal values are equal texts.
+        content = orjson.dumps((self.row, self.sources))
+        return hashlib.blake2b(content, digest_size=16).digest()
 
 
 @dataclass(slots=True)
@@ -63,12 +71,9 @@ class PreparedBatch:
     def add(self, index: int, frame: FrameData) -> None:
         """Add a frame that stands at `index` in the input."""
         row, sources = _row(frame), [_source_row(source) for source in frame.sources]
-        # JSON is stored with its keys sorted, so equal values are equal texts.
-        content = orjson.dumps((row, sources))
-        digest = hashlib.blake2b(content, digest_size=16).digest()
         self.size_bytes += len(row[2]) + len(row[3]) + len(row[4]) + 200 * len(sources)
         frame_id = frame.frame_id or derived_id(frame)
-        self.frames.append(PreparedFrame(index, frame_id, not frame.frame_id, row, sources, digest))
+        self.frames.append(PreparedFrame(index, frame_id, not frame.frame_id, row, sources))
         self.terms.add(
             context_id=frame.context_id,
             timestamp=frame.timestamp,

@@ -13,6 +13,8 @@ import json
 import re
 from typing import IO, Any, Final
 
+import orjson
+
 from frames.formats.base import FormatError
 
 MAX_VALUE_CHARACTERS: Final = 16 * 1024 * 1024
@@ -29,6 +31,8 @@ _WITHOUT_MARK: Final = {
     "utf-32-le": "utf-32-le",
     "utf-32-be": "utf-32-be",
 }
+# So many beginnings of objects inside of the last one are tried as the beginning of the last.
+_SEAMS_TRIED: Final = 64
 _CHUNK_BYTES = 256 * 1024
 # An error this near to the end of what is read so far may only mean that more must be read.
 _LONGEST_TOKEN = 16
@@ -61,7 +65,28 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object)
+_DIGITS_AS_ZERO: Final = str.maketrans("123456789", "0" * 9)
+_LONG_NUMBER: Final = "0" * 19
+
+
+def _quickly_read(text: str) -> Any:
+    """Return the value of a JSON text in a third of the time that the decoder takes.
+
+    Raises ValueError for what must be looked at slowly: no JSON, nesting past orjson's bounds,
+    an integer that might have more than 64 bits (orjson would round it), and a key that stands
+    twice, which leaves a colon less in the value than in the text.
+    """
+    value = orjson.loads(text)
+    if _LONG_NUMBER in text.translate(_DIGITS_AS_ZERO):
+        raise ValueError("a long number")
+    try:
+        colons = orjson.dumps(value).count(b":")
+    except orjson.JSONEncodeError as error:
+        raise ValueError("nested deeply") from error
+    if colons != text.count(":"):
+        raise ValueError("keys are missing")
+    return value
 
 
 class JsonStream:
@@ -82,6 +107,8 @@ class JsonStream:
         self._at = 0
         self._lines = 0
         self._ended = not head
+        # Whether what is read might yet be taken many objects at a time.
+        self._is_plain = True
         self.ends_with_newline = True
 
     @property
@@ -154,6 +181,37 @@ class JsonStream:
                         raise ValueProblem(_TOO_LONG)
                     return value
 
+    def objects(self) -> list[Any]:
+        """Take the objects of a list that stand whole in what is read already, all at once.
+
+        Returns none where there is just one, or where they must be looked at one by one. What
+        parses as a list of values between two of its commas has its ends at the list's own
+        level: brackets that are open in between would be missing.
+        """
+        text, start = self._text, self._at
+        beginning = text[start : text.find(":", start, start + 256) + 1]
+        seam = len(text)
+        tries = _SEAMS_TRIED if self._is_plain and beginning else 0
+        # Not to be tried again for each of the values that are read one by one instead.
+        self._is_plain = False
+        for _ in range(tries):
+            seam = text.rfind(beginning, start + 1, seam)
+            end = text.rfind("}", start, seam) + 1 if seam > start else 0
+            if end <= start:
+                break
+            part = text[start:end]
+            # So that a seam inside of the last object costs a count, not a reading.
+            if part.count("{") != part.count("}") or part.count("[") != part.count("]"):
+                continue
+            try:
+                values: list[Any] = _quickly_read(f"[{part}]")
+            except ValueError:
+                break
+            self._at = end
+            self._is_plain = True
+            return values
+        return []
+
     def is_lines(self) -> bool:
         """Whether the first line is a whole object and more lines follow, as in JSON lines."""
         line, newline, rest = self._text[self._at :].partition("\n")
@@ -185,6 +243,10 @@ class JsonStream:
         self._at = end
         if too_long or len(text) > MAX_VALUE_CHARACTERS:
             raise ValueProblem(_TOO_LONG)
+        try:
+            return _quickly_read(text)
+        except ValueError:
+            pass
         try:
             return _DECODER.decode(text)
         except _DuplicateKey as error:
@@ -254,6 +316,7 @@ class JsonStream:
         self._read_bytes += len(chunk)
         self._text = kept + self._decoder.decode(chunk, final=self._ended)
         self._at = 0
+        self._is_plain = True
         return not self._ended or len(self._text) > len(kept)
 
 

@@ -89,6 +89,11 @@ class ManifestReader:
                     f"The file ends inside the list that begins at {begun},"
                     f" behind item {self._index}."
                 )
+            if objects := stream.objects():
+                for value in objects:
+                    yield from self._items(value, sequence)
+                self._separated(stream, "]")
+                continue
             try:
                 value = stream.value()
             except ValueProblem as problem:
