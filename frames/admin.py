@@ -189,6 +189,15 @@ class JobErrorAdmin(ReadOnly):
     ordering = ["-id"]
 
 
+@admin.register(models.CheckFinding)
+class CheckFindingAdmin(ReadOnly):
+    """What checks before publishing have found."""
+
+    list_display = ["job", "kind", "count"]
+    list_select_related = ["job"]
+    ordering = ["-id"]
+
+
 @admin.register(models.Preview)
 class PreviewAdmin(ReadOnly):
     """Thumbnails: their state, and why one failed."""

@@ -2,6 +2,7 @@
 
 from frames.models.api_key import ApiKey
 from frames.models.audit_event import AuditEvent
+from frames.models.check import CheckFinding
 from frames.models.data_view import DataView
 from frames.models.dataset import Dataset
 from frames.models.deleted_version import DeletedVersion
@@ -24,6 +25,7 @@ from frames.models.version import Version
 __all__ = [
     "ApiKey",
     "AuditEvent",
+    "CheckFinding",
     "DataView",
     "Dataset",
     "DeletedVersion",

@@ -97,6 +97,12 @@ class Preview(models.Model):
                 condition=models.Q(state="pending"),
                 name="preview_waiting",
             ),
+            # What a check before publishing reads: the few that failed.
+            models.Index(
+                fields=["project"],
+                condition=models.Q(state="failed"),
+                name="preview_failed",
+            ),
         ]
 
     def __str__(self) -> str:
