@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from celery import shared_task
 
-from frames.actions import deletions, imports, jobs, previews, views
-from frames.models import Job
+from frames.actions import deletions, garbage, imports, jobs, previews, views
+from frames.models import Job, Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Who does the work of each kind of job.
 RUNNERS: Final[dict[str, Callable[[str], None]]] = {
     Job.Kind.IMPORT: imports.run,
+    Job.Kind.COLLECT: garbage.run,
     Job.Kind.DELETE: deletions.run,
 }
 
@@ -66,3 +67,11 @@ def sweep() -> None:
     deletions.sweep()
     previews.sweep()
     views.sweep()
+
+
+@shared_task(name="frames.collect_garbage")
+def collect_garbage() -> None:
+    """Collect every project's garbage."""
+    for project in Project.objects.all():
+        garbage.start(project, actor=None)
+    garbage.collect_strays()

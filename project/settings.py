@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from kombu import Queue
 
@@ -66,6 +67,7 @@ ARCHIVE_MAX_BYTES = env.int("ARCHIVE_MAX_BYTES", default=20 * 1024 * 1024 * 1024
 ARCHIVE_MAX_FILES = env.int("ARCHIVE_MAX_FILES", default=1_000_000)
 
 INDEX_CACHE_BYTES = env.int("INDEX_CACHE_BYTES", default=64 * 1024 * 1024)
+GARBAGE_GRACE_S = env.int("GARBAGE_GRACE_S", default=24 * 3600)
 SIGNED_URL_TTL_S = env.int("SIGNED_URL_TTL_S", default=24 * 3600)
 # Where collectstatic writes; a container image keeps it apart from the state it mounts.
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static"))).resolve()
@@ -217,8 +219,11 @@ CELERY_WORKER_CONCURRENCY = WORKER_PROCESSES
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # What a lost worker held is sent again from the rows (tasks.sweep); this only says how often.
 SWEEP_INTERVAL_S = 30
-CELERY_BEAT_SCHEDULE = {"sweep": {"task": "frames.sweep", "schedule": SWEEP_INTERVAL_S}}
-# In memory: a schedule of seconds needs no file, which a killed worker could leave broken.
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "sweep": {"task": "frames.sweep", "schedule": SWEEP_INTERVAL_S},
+    "collect": {"task": "frames.collect_garbage", "schedule": crontab(hour="3", minute="30")},
+}
+# In memory: such a schedule needs no file, which a killed worker could leave broken.
 CELERY_BEAT_SCHEDULER = "celery.beat.Scheduler"
 # Ten thousand previews that wait must not keep an import waiting: each queue is served in turn.
 CELERY_TASK_DEFAULT_QUEUE = "work"

@@ -63,15 +63,25 @@ def _check_segment(
             wanted[token].add(member)
             numbers[token].add((member, value))
 
-    counts = np.zeros(SEGMENT_SIZE, dtype=np.int64)
-    region = 0
+    # A frame's regions are numbered from its offset on. Those of frames that were removed keep
+    # their numbers, which nothing has.
+    pk = store.row_id(dataset.pk, segment)
+    found_offsets = list(store.rows_by_id(RegionOffsets, [pk], "offsets"))
+    offsets = np.frombuffer(found_offsets[0][1], dtype="<u4") if found_offsets else np.zeros(1)
+    first_region = np.full(SEGMENT_SIZE, -1, dtype=np.int64)
+    first_region[: len(offsets) - 1] = offsets[:-1]
+    held_counts = np.zeros(SEGMENT_SIZE, dtype=np.int64)
+    held_counts[: len(offsets) - 1] = np.diff(offsets.astype(np.int64))
+    is_wrong = False
     for frame in _rows(dataset, segment).prefetch_related("sources").iterator(chunk_size=500):
         ordinal = ordinal_of(frame.pk)
         take(ordinal, frame_terms(frame))
-        for found in region_terms(frame):
+        row = ordinal & store.SEGMENT_MASK
+        for region, found in enumerate(region_terms(frame), int(first_region[row])):
             take(region, found)
-            region += 1
-        counts[ordinal & store.SEGMENT_MASK] = len(frame.rois)
+        is_wrong |= bool(first_region[row] < 0) or held_counts[row] != len(frame.rois)
+    if is_wrong or (held_counts < 0).any():
+        yield f"segment {segment}: the offsets of regions differ from the rows"
 
     ids = [store.row_id(pk, segment) for pk in terms]
     stored: set[Token] = set()
@@ -93,14 +103,6 @@ def _check_segment(
     for token in wanted.keys() - stored:
         if wanted[token]:
             yield f"segment {segment}: {token} is missing, the rows have {len(wanted[token])}"
-
-    pk = store.row_id(dataset.pk, segment)
-    found_offsets = list(store.rows_by_id(RegionOffsets, [pk], "offsets"))
-    offsets = np.frombuffer(found_offsets[0][1], dtype="<u4") if found_offsets else np.zeros(1)
-    held_counts = np.zeros(SEGMENT_SIZE, dtype=np.int64)
-    held_counts[: len(offsets) - 1] = np.diff(offsets)
-    if not np.array_equal(held_counts, counts):
-        yield f"segment {segment}: the offsets of regions differ from the rows"
 
 
 def _check_identities(dataset: Dataset) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from frames.index import store
 from frames.index.bitmaps import SEGMENT_BITS, dump, from_array, load, to_array, union
-from frames.models import Membership
+from frames.models import Membership, Version
 
 if TYPE_CHECKING:
     from pyroaring import BitMap
@@ -17,6 +17,20 @@ _COLUMNS = ("id", "cardinality", "bitmap")
 def members(version_pk: int) -> BitMap:
     """Return the ordinals of all frames of a version. Queries: 1."""
     return union(load(data) for _, data in store.segments_of(Membership, version_pk, "bitmap"))
+
+
+def held(dataset_pk: int) -> BitMap:
+    """Return the ordinals that any version of a dataset holds. Queries: 1 for each 16 versions."""
+    found = union(())
+    for part in store.chunks(_versions(dataset_pk), 16):
+        found |= union(load(data) for data in store.bitmaps_of_versions(part))
+    return found
+
+
+def held_in(dataset_pk: int, segment: int) -> BitMap:
+    """Return those of a segment that any version holds. Queries: 1 for each 500 versions."""
+    ids = [store.row_id(pk, segment) for pk in _versions(dataset_pk)]
+    return union(load(data) for _, data in store.rows_by_id(Membership, ids, "bitmap"))
 
 
 def change(version_pk: int, *, add: BitMap, remove: BitMap) -> None:
@@ -49,6 +63,10 @@ def copy(parent_pk: int, child_pk: int) -> None:
 def delete(version_pk: int) -> None:
     """Forget what a version held. Queries: 1."""
     store.delete_range(Membership, store.row_id(version_pk, 0), store.row_id(version_pk + 1, 0))
+
+
+def _versions(dataset_pk: int) -> list[int]:
+    return list(Version.objects.filter(dataset=dataset_pk).values_list("pk", flat=True))
 
 
 def _slice(bitmap: BitMap, first: int, end: int) -> BitMap:

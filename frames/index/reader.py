@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 from pyroaring import BitMap
 
 from frames.index import membership, regions, store
-from frames.index.bitmaps import SEGMENT_BITS, from_array, load, to_array, union
+from frames.index.bitmaps import SEGMENT_BITS, SEGMENT_SIZE, from_array, load, to_array, union
 from frames.index.cache import cache
 from frames.index.numbers import bounds
 from frames.index.regions import RegionSet
@@ -21,26 +22,31 @@ from frames.index.terms import (
     HASH_BUCKET,
     LIST,
     NULL,
+    SAVED_IN_VERSION,
     TEXT,
-    Token,
     VALUE_KINDS,
+    Token,
     hash_bucket,
-    term_text,
     is_region_key,
+    term_text,
 )
 from frames.index.writer import ENTRY
 from frames.models import Identities, Key, RegionOffsets, Term, Version
+from frames.models.frame import ORDINAL_BITS, ORDINAL_MASK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+
+    import numpy.typing as npt
 
     from frames.index.bitmaps import UInt32Array
-    from frames.models import Dataset
     from frames.index.numbers import Float64Array
-
+    from frames.index.patterns import Pattern
+    from frames.models import Dataset
 
 _FIRST_RUNS: Final = 64
 _MOST_RUNS: Final = 4096
+
 
 class TermFrames(NamedTuple):
     """One text of a key and the frames that have it."""
@@ -57,7 +63,6 @@ class ValueCount(NamedTuple):
     frames: int
 
 
-class DatasetIndex:
 class Run(NamedTuple):
     """Frames that stand together in the order of a key's values.
 
@@ -70,6 +75,7 @@ class Run(NamedTuple):
     frames: BitMap
 
 
+class DatasetIndex:
     """The index of one dataset as of the moment its row was read.
 
     All answers are sets over every revision of the dataset: intersect them with `members` of a
@@ -117,6 +123,11 @@ class Run(NamedTuple):
             found[here] = columns[segment][values[here] & store.SEGMENT_MASK]
         return found
 
+    def revisions(self) -> BitMap:
+        """Return every revision that has a row. Queries: up to 3."""
+        # Each frame has a timestamp.
+        return self.number_range("timestamp", -math.inf, math.inf)
+
     # --- frame space --------------------------------------------------------------------
 
     def text(self, key: str, value: str) -> BitMap:
@@ -141,6 +152,33 @@ class Run(NamedTuple):
         terms = {value: pk for pk, value in store.term_ids(found.pk, TEXT, values)}
         sets = self._postings(list(terms.values()))
         return [TermFrames(value, sets[terms[value]]) for value in values if value in terms]
+
+    def texts_of(self, term_pks: Sequence[int]) -> list[TermFrames]:
+        """Return the texts of some terms with their frames, in the order given. Queries: 2."""
+        names = dict(Term.objects.filter(pk__in=term_pks).values_list("pk", "value"))
+        sets = self._postings(term_pks)
+        return [TermFrames(names[pk], sets[pk]) for pk in term_pks]
+
+    def numbering(self, key: str) -> tuple[npt.NDArray[np.int64], UInt32Array]:
+        """Return the terms of a key's texts in byte order, and which of them each revision has.
+
+        (t,) int64, and (next ordinal,) uint32 numbers of those, t where there is none; for a key
+        of which no frame has two texts. Queries: 1, and 1 for each 500 texts; none from the
+        cache, which keeps up to a quarter of its bound.
+        """
+        slot = ("numbering", key, self._generation)
+        found: tuple[npt.NDArray[np.int64], UInt32Array] | None = cache.get(slot)
+        if found is None:
+            row = self._key(key)
+            rows = store.texts_in_order(row.pk) if row is not None else []
+            terms = np.array([pk for (pk,) in rows], dtype=np.int64)
+            numbers = np.full(self.dataset.next_ordinal, len(terms), dtype=np.uint32)
+            of_term = {pk: number for number, pk in enumerate(terms.tolist())}
+            for pk, _, data, _ in store.postings_of(terms.tolist()):
+                numbers[to_array(load(data))] = of_term[pk]
+            found = terms, numbers
+            cache.put(slot, found, terms.nbytes + numbers.nbytes)
+        return found
 
     def boolean(self, key: str, *, value: bool) -> BitMap:
         """Return the frames that have a truth value. Queries: up to 3."""
@@ -212,12 +250,6 @@ class Run(NamedTuple):
             ]
         return sorted(counted, key=lambda item: (-item.frames, item.value))[:limit]
 
-    # --- region space -------------------------------------------------------------------
-
-    def region_text(self, key: str, value: str) -> RegionSet:
-        """Return the regions that have a text. Queries: up to 3; rows are read if overflowed."""
-        text = term_text(value)
-        found = self._region_union(self._terms(key, kinds=(TEXT,), value=text))
     # --- values in order ----------------------------------------------------------------
 
     def runs(
@@ -305,10 +337,25 @@ class Run(NamedTuple):
             cache.put(slot, single, 0)
         return single
 
+    # --- region space -------------------------------------------------------------------
+
+    def region_text(self, key: str, value: str) -> RegionSet:
+        """Return the regions that have a text. Queries: up to 3; rows are read if overflowed."""
+        slot = ("region text", key, value, self._generation)
+        return self._kept_regions(slot, lambda: self._region_text(key, value))
+
+    def _region_text(self, key: str, value: str) -> RegionSet:
+        text = term_text(value)
+        found = self._region_union(self._terms(key, kinds=(TEXT,), value=text))
         if self.is_overflowed(key):
             shared = self._terms(key, kinds=(HASH_BUCKET,), value=hash_bucket(text))
             found = found | self._regions_with_text(self._region_union(shared), key, text)
         return found
+
+    def region_boolean(self, key: str, *, value: bool) -> RegionSet:
+        """Return the regions that have a truth value. Queries: up to 3."""
+        terms = self._terms(key, kinds=(BOOLEAN,), value="true" if value else "false")
+        return self._region_union(terms)
 
     def region_has(self, key: str) -> RegionSet:
         """Return the regions that have any value of a key but null. Queries: up to 4."""
@@ -316,6 +363,10 @@ class Run(NamedTuple):
 
     def region_number_range(self, key: str, low: float, high: float) -> RegionSet:
         """Return the regions that have a number in [low, high], both closed. Queries: up to 4."""
+        slot = ("region numbers", key, low, high, self._generation)
+        return self._kept_regions(slot, lambda: self._region_number_range(key, low, high))
+
+    def _region_number_range(self, key: str, low: float, high: float) -> RegionSet:
         inner, edges = self._number_terms(key, low, high)
         found = self._region_union(inner)
         for pk, segment, data, numbers in store.postings_of(list(edges), numbers=True):
@@ -350,13 +401,129 @@ class Run(NamedTuple):
         """Return all regions of the given frames. Queries: 0 or 1."""
         return regions.regions_of(frames, self._offsets())
 
-    def frames_with_count(self, found: RegionSet, wanted: Callable[[int], bool]) -> BitMap:
-        """Return the frames of which a wanted number of the regions are. Queries: 0 or 1."""
-        return BitMap(list(regions.counts_by_frame(found, self._offsets(), wanted)))
+    def frames_with_count(self, found: RegionSet, least: int, most: float) -> BitMap:
+        """Return the frames of which `least` to `most` regions, 1 at least, are among those given.
+
+        Queries: 0 or 1.
+        """
+        return regions.frames_with_count(found, self._offsets(), least, most)
 
     def region_counts(self, frames: BitMap) -> UInt32Array:
         """Return how many regions each frame has, in ascending order. Queries: 0 or 1."""
         return regions.region_counts(to_array(frames), self._offsets())
+
+    # --- for filters --------------------------------------------------------------------
+
+    def text_terms(self, key: str, pattern: Pattern | None = None) -> list[tuple[int, str]]:
+        """Return (term, text) of a key's texts, or of those that a pattern matches. Queries: 2.
+
+        A text that was cut always comes: only its row tells whether the pattern matches.
+        """
+        found = self._key(key)
+        return [] if found is None else store.texts_like(found.pk, pattern)
+
+    def with_terms(self, term_pks: Sequence[int]) -> BitMap:
+        """Return the frames that have one of the terms. Queries: 1 for each 500 uncached."""
+        return self._union(term_pks)
+
+    def regions_with_terms(self, term_pks: Sequence[int]) -> RegionSet:
+        """Return the regions that have one of the terms. Queries: 1 for each 500."""
+        return self._region_union(term_pks)
+
+    def keys_at(self, key: str) -> list[str]:
+        """Return the keys that are an object's: its own and those below it. Queries: 1."""
+        names = Key.objects.filter(dataset=self.dataset, name__startswith=key)
+        return [
+            name
+            for name in names.values_list("name", flat=True)
+            if name == key or name.startswith(f"{key}.")
+        ]
+
+    def saved_between(self, low: float, high: float) -> BitMap:
+        """Return the revisions written in [low, high], epoch ms. Queries: up to 14.
+
+        Ordinals rise with the time of writing, so they are searched, not read.
+        """
+        first, end = self._first_saved(low), self._first_saved(math.nextafter(high, math.inf))
+        return BitMap(range(first, end)) if first < end else BitMap()
+
+    def saved_in(self, version_pk: int) -> BitMap:
+        """Return the revisions that a version wrote. Queries: up to 3."""
+        return self.text(SAVED_IN_VERSION, str(version_pk))
+
+    def several_sources(self) -> BitMap | None:
+        """Return the frames with more than one source; None where the index cannot tell.
+
+        Not to be changed. Queries: 2, and 1 for each 500 ids of sources.
+        """
+        slot = ("several sources", self._generation)
+        found: BitMap | None = cache.get(slot)
+        if found is None and not self.is_overflowed("sources.id"):
+            seen, found = BitMap(), BitMap()
+            for pk, _ in self.text_terms("sources.id"):
+                having = self._union([pk])
+                found |= seen & having
+                seen |= having
+            cache.put(slot, found, len(found.serialize()))
+        return found
+
+    def every_region(self) -> RegionSet:
+        """Return all regions of all revisions. Queries: 0 or 1."""
+        return RegionSet(
+            {
+                segment: BitMap(range(int(starts[-1])))
+                for segment, starts in self._offsets().items()
+                if starts[-1]
+            }
+        )
+
+    def region_place(self, ordinal: int) -> tuple[int, int]:
+        """Return the segment of a frame and the number of its first region in it."""
+        segment, row = ordinal >> SEGMENT_BITS, ordinal & store.SEGMENT_MASK
+        return segment, int(self._offsets()[segment][row])
+
+    def uris_in_segment(self, segment: int, wanted: str | Pattern) -> BitMap:
+        """Return the frames of a segment with a source of a URI, or of one that a pattern matches.
+
+        Queries: 0 or 1, which reads the segment's sources: 20 ms.
+        """
+        slot = ("uris", segment, wanted, self._generation)
+        found: BitMap | None = cache.get(slot)
+        if found is None:
+            first = self.dataset.pk << ORDINAL_BITS | segment << SEGMENT_BITS
+            pks = store.frames_with_uri(first, first + SEGMENT_SIZE, wanted)
+            found = BitMap([pk & ORDINAL_MASK for pk in pks])
+            cache.put(slot, found, len(found.serialize()))
+        return found
+
+    def ids_like(self, pattern: Pattern) -> Iterator[BitMap]:
+        """Yield, part by part, the revisions of frames whose id a pattern matches.
+
+        Queries: 1 for each 20,000 of them; without a literal beginning it reads every id.
+        """
+        after: tuple[str, int] | None = None
+        while True:
+            rows = store.frame_ids_like(self.dataset.pk, pattern, after, limit=20_000)
+            yield BitMap([pk & ORDINAL_MASK for _, pk in rows])
+            if len(rows) < 20_000:
+                return
+            after = rows[-1]
+
+    def _first_saved(self, ms: float) -> int:
+        """Return the ordinal behind which all revisions were written at `ms` or later."""
+        if ms == -math.inf:
+            return 0
+        low, high = 0, self.dataset.next_ordinal
+        while low < high:
+            step = max(1, (high - low) // 64)
+            probes = range(low, high, step)
+            times = store.saved_at_or_after(self.dataset.pk, probes)
+            late = next((n for n, at in enumerate(times) if at is None or at >= ms), len(times))
+            if late == 0:
+                return low
+            # The probe before was written earlier, and so was what lies between it and it.
+            low, high = probes[late - 1] + 1, probes[late] if late < len(probes) else high
+        return low
 
     # --- how ----------------------------------------------------------------------------
 
@@ -407,12 +574,6 @@ class Run(NamedTuple):
                 edges[pk] = number or 0.0
         return inner, edges
 
-    def _union(self, term_pks: Iterable[int]) -> BitMap:
-        return union(self._postings(list(term_pks)).values())
-
-    def _postings(self, term_pks: Sequence[int]) -> dict[int, BitMap]:
-        """Return the frames of each term, not to be changed. Queries: 1 for each 500 uncached."""
-        sets: dict[int, BitMap] = {}
     def _frames_of_terms(self, key: str, term_pks: Sequence[int]) -> dict[int, BitMap]:
         """Return the frames of each term, those of a region key by their regions; not to change.
 
@@ -436,6 +597,12 @@ class Run(NamedTuple):
             cache.put(slot, sets[pk], len(sets[pk].serialize()))
         return sets
 
+    def _union(self, term_pks: Iterable[int]) -> BitMap:
+        return union(self._postings(list(term_pks)).values())
+
+    def _postings(self, term_pks: Sequence[int]) -> dict[int, BitMap]:
+        """Return the frames of each term, not to be changed. Queries: 1 for each 500 uncached."""
+        sets: dict[int, BitMap] = {}
         missing: list[int] = []
         for pk in term_pks:
             bitmap = cache.get(("posting", pk, self._generation))
@@ -456,6 +623,15 @@ class Run(NamedTuple):
         for _, segment, data, _ in store.postings_of(term_pks):
             found.setdefault(segment, []).append(load(data))
         return RegionSet({segment: union(parts) for segment, parts in found.items()})
+
+    def _kept_regions(self, slot: Hashable, make: Callable[[], RegionSet]) -> RegionSet:
+        """Return regions from the cache, or make them and keep them there."""
+        found: RegionSet | None = cache.get(slot)
+        if found is None:
+            found = make()
+            size_bytes = sum(len(bitmap.serialize()) for bitmap in found.segments.values())
+            cache.put(slot, found, size_bytes)
+        return found
 
     def _regions_with_text(self, candidates: RegionSet, key: str, text: str) -> RegionSet:
         """Return the regions whose rows have a text, in the frames of the candidates."""
@@ -480,17 +656,17 @@ class Run(NamedTuple):
         return found
 
 
+def _frame_space(key: str) -> str:
+    """Return the key in frame space that has the same values as one of regions, if one does."""
+    return "label" if key == "rois.label" else key
+
+
 def _in_range(
     data: bytes, numbers: bytes | None, representative: float, low: float, high: float
 ) -> BitMap:
     """Return the members of a bucket's posting that have a number in [low, high]."""
     if numbers is None:
         return load(data) if low <= representative <= high else BitMap()
-def _frame_space(key: str) -> str:
-    """Return the key in frame space that has the same values as one of regions, if one does."""
-    return "label" if key == "rois.label" else key
-
-
     entries = np.frombuffer(numbers, dtype=ENTRY)
     values = entries["value"]
     return from_array(entries["row"][(values >= low) & (values <= high)])

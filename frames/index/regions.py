@@ -8,18 +8,21 @@ times slower: every frame would open a container of its own.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from frames.index.bitmaps import SEGMENT_BITS, from_array, to_array, union
+from frames.index.bitmaps import SEGMENT_BITS, BitMap, from_array, to_array, union
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from pyroaring import BitMap
+    import numpy.typing as npt
 
     from frames.index.bitmaps import UInt32Array
+
+# From so many neighbours on, on average, ranges are sooner made than every region's number.
+_FRAMES_PER_RUN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +65,28 @@ class RegionSet:
 
 def frames_of(regions: RegionSet, offsets: Mapping[int, UInt32Array]) -> BitMap:
     """Return the ordinals of the frames that have at least one of the regions."""
+    # A segment without offsets has lost all of its frames since its regions were read.
     return union(
-        from_array(np.unique(_rows_of(bitmap, offsets[segment])) + (segment << SEGMENT_BITS))
+        from_array(_first_of_each(_rows_of(bitmap, offsets[segment])) + (segment << SEGMENT_BITS))
         for segment, bitmap in regions.segments.items()
+        if segment in offsets
     )
 
 
-def counts_by_frame(
-    regions: RegionSet, offsets: Mapping[int, UInt32Array], wanted: Callable[[int], bool]
-) -> dict[int, int]:
-    """Return how many of the regions each frame has, for those with a wanted number of them."""
-    counts: dict[int, int] = {}
+def frames_with_count(
+    regions: RegionSet, offsets: Mapping[int, UInt32Array], least: int, most: float
+) -> BitMap:
+    """Return the frames that `least` to `most` of the regions, and 1 at least, belong to."""
+    found: list[BitMap] = []
     for segment, bitmap in regions.segments.items():
-        rows, numbers = np.unique(_rows_of(bitmap, offsets[segment]), return_counts=True)
-        for row, number in zip(rows.tolist(), numbers.tolist(), strict=True):
-            if wanted(number):
-                counts[segment << SEGMENT_BITS | row] = number
-    return counts
+        if segment not in offsets:
+            continue
+        rows = _rows_of(bitmap, offsets[segment])
+        begins = _begins(rows)
+        counts = np.diff(begins, append=len(rows))
+        kept = rows[begins[(counts >= least) & (counts <= most)]]
+        found.append(from_array(kept + (segment << SEGMENT_BITS)))
+    return union(found)
 
 
 def regions_of(frames: BitMap, offsets: Mapping[int, UInt32Array]) -> RegionSet:
@@ -90,6 +98,10 @@ def regions_of(frames: BitMap, offsets: Mapping[int, UInt32Array]) -> RegionSet:
         rows = values[values.searchsorted(first) : values.searchsorted(end)] - np.uint32(first)
         if not len(rows):
             continue
+        jumps = np.flatnonzero(np.diff(rows) != 1)
+        if len(jumps) * _FRAMES_PER_RUN < len(rows):
+            found[segment] = _of_runs(rows, jumps, starts)
+            continue
         begins, ends = starts[rows], starts[rows + 1]
         lengths = ends - begins
         total = int(lengths.sum())
@@ -100,7 +112,7 @@ def regions_of(frames: BitMap, offsets: Mapping[int, UInt32Array]) -> RegionSet:
             np.cumsum(lengths, dtype=np.uint32) - lengths, lengths
         )
         found[segment] = from_array(np.repeat(begins, lengths) + ramp)
-    return RegionSet(found)
+    return RegionSet({segment: bitmap for segment, bitmap in found.items() if bitmap})
 
 
 def region_counts(ordinals: UInt32Array, offsets: Mapping[int, UInt32Array]) -> UInt32Array:
@@ -115,10 +127,6 @@ def region_counts(ordinals: UInt32Array, offsets: Mapping[int, UInt32Array]) -> 
     return counts
 
 
-def _rows_of(bitmap: BitMap, offsets: UInt32Array) -> UInt32Array:
-    """Return, for each region, its frame's row in the segment; equal rows stand together."""
-    rows = np.searchsorted(offsets, to_array(bitmap), side="right") - 1
-    return rows.astype(np.uint32)
 def frame_of_each(
     numbers: UInt32Array, segment: int, offsets: Mapping[int, UInt32Array]
 ) -> UInt32Array:
@@ -140,6 +148,15 @@ def _of_runs(rows: UInt32Array, jumps: npt.NDArray[np.intp], starts: UInt32Array
 
 def _first_of_each(rows: UInt32Array) -> UInt32Array:
     """Return each of the rows once; equal ones stand together. A fifth of np.unique's time."""
-    return rows[np.flatnonzero(np.diff(rows, prepend=np.uint32(2**32 - 1)))]
+    return rows[_begins(rows)]
 
 
+def _begins(rows: UInt32Array) -> npt.NDArray[np.intp]:
+    """Return where each run of equal rows begins."""
+    return np.flatnonzero(np.diff(rows, prepend=np.uint32(2**32 - 1)))
+
+
+def _rows_of(bitmap: BitMap, offsets: UInt32Array) -> UInt32Array:
+    """Return, for each region, its frame's row in the segment; equal rows stand together."""
+    rows = np.searchsorted(offsets, to_array(bitmap), side="right") - 1
+    return rows.astype(np.uint32)

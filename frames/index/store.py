@@ -11,22 +11,31 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db import connection
 
 from frames.index.bitmaps import SEGMENT_BITS
-from frames.models import Frame, Membership, Posting, Term
+from frames.index.patterns import Wild, after_prefix
+from frames.index.terms import TEXT_MAX_CHARS
+from frames.models import Frame, Membership, Posting, Source, Term, Version
+from frames.models.frame import frame_pk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from django.db import models
 
+    from frames.index.patterns import Pattern
+
 CHUNK: Final = 500
+_STREAMED_ROWS: Final = 16
 SEGMENT_MASK: Final = (1 << SEGMENT_BITS) - 1
 
 _POSTING = Posting._meta.db_table
 _TERM = Term._meta.db_table
 _FRAME = Frame._meta.db_table
+_SOURCE = Source._meta.db_table
 _MEMBERSHIP = Membership._meta.db_table
+_VERSION = Version._meta.db_table
 _SEGMENTS = 1 << SEGMENT_BITS
-_JOIN = f"{_POSTING} p ON p.id >= t.id * {_SEGMENTS} AND p.id < (t.id + 1) * {_SEGMENTS}"
+_OF_TERM = f"p.id >= t.id * {_SEGMENTS} AND p.id < (t.id + 1) * {_SEGMENTS}"
+_JOIN = f"{_POSTING} p ON {_OF_TERM}"
 
 
 def chunks(values: Sequence[Any], size: int = CHUNK) -> Iterator[Sequence[Any]]:
@@ -107,6 +116,83 @@ def term_ids(key_pk: int, kind: int, values: Sequence[str]) -> Iterator[tuple[in
         )
 
 
+def texts_like(key_pk: int, pattern: Pattern | None) -> list[tuple[int, str]]:
+    """Return (id, text) of a key's texts, or of those that a pattern matches.
+
+    A text that was cut is returned whatever the pattern: its whole is not here.
+    """
+    sql = f"SELECT id, value FROM {_TERM} WHERE key_id = %s AND kind = %s"
+    params: list[Any] = [key_pk, Term.Kind.TEXT.value]
+    if pattern is not None:
+        like, values = _like("value", pattern)
+        sql += f" AND (({like}) OR LENGTH(value) = %s)"
+        params += [*values, TEXT_MAX_CHARS]
+    return fetch(sql, params)
+
+
+def frame_ids_like(
+    dataset_pk: int, pattern: Pattern, after: tuple[str, int] | None, *, limit: int
+) -> list[tuple[str, int]]:
+    """Return (frame_id, id) of the next revisions whose frame_id a pattern matches."""
+    like, params = _like("frame_id", pattern)
+    behind = ""
+    if after is not None:
+        behind = " AND (frame_id, id) > (%s, %s)"
+        params += after
+    return fetch(
+        f"SELECT frame_id, id FROM {_FRAME} WHERE dataset_id = %s AND {like}{behind} "
+        "ORDER BY frame_id, id LIMIT %s",
+        [dataset_pk, *params, limit],
+    )
+
+
+def frames_with_uri(first_pk: int, end_pk: int, wanted: str | Pattern) -> list[int]:
+    """Return the frames in [first, end) with a source of a URI, or one a pattern matches."""
+    like, params = ("uri = %s", [wanted]) if isinstance(wanted, str) else _like("uri", wanted)
+    rows = fetch(
+        f"SELECT frame_id FROM {_SOURCE} WHERE frame_id >= %s AND frame_id < %s AND {like}",
+        [first_pk, end_pk, *params],
+    )
+    return [pk for (pk,) in rows]
+
+
+def saved_at_or_after(dataset_pk: int, ordinals: Sequence[int]) -> list[int | None]:
+    """Return when the first revision at or behind each ordinal was written; None if none is."""
+    end = frame_pk(dataset_pk + 1, 0)
+    probe = (
+        f"SELECT %s, (SELECT saved_ms FROM {_FRAME} WHERE id >= %s AND id < %s "
+        "ORDER BY id LIMIT 1)"
+    )
+    params = [
+        value
+        for place, ordinal in enumerate(ordinals)
+        for value in (place, frame_pk(dataset_pk, ordinal), end)
+    ]
+    return [at for _, at in sorted(fetch(" UNION ALL ".join([probe] * len(ordinals)), params))]
+
+
+def _like(column: str, pattern: Pattern) -> tuple[str, list[Any]]:
+    """Return a condition, exact and by bytes, and its values.
+
+    Both databases give up on a text where a later piece is missing, so none goes back and forth.
+    """
+    special, operator = ("*?[", "GLOB") if connection.vendor == "sqlite" else ("%_\\", "LIKE")
+    wild = {Wild.ANY: special[0], Wild.ONE: special[1]}
+    quote = "[{}]".format if operator == "GLOB" else "\\{}".format
+    text = "".join(
+        wild[part] if isinstance(part, Wild) else quote(part) if part in special else part
+        for part in pattern.parts
+    )
+    condition, params = f"{column} {operator} %s", [text]
+    if pattern.prefix:
+        # Said apart, so that the index is sought and not read through.
+        condition, params = f"{column} >= %s AND {condition}", [pattern.prefix, *params]
+        end = after_prefix(pattern.prefix)
+        if end is not None:
+            condition, params = f"{column} < %s AND {condition}", [end, *params]
+    return condition, params
+
+
 def postings_of(
     term_pks: Sequence[int], *, numbers: bool = False
 ) -> Iterator[tuple[int, int, bytes, bytes | None]]:
@@ -119,6 +205,42 @@ def postings_of(
             list(part),
         ):
             yield pk >> SEGMENT_BITS, pk & SEGMENT_MASK, bitmap, values
+
+
+def bucket_postings(term_pks: Sequence[int]) -> Iterator[tuple[int, int, bytes, bool]]:
+    """Yield (term, segment, bitmap, whether all numbers are the bucket's own), in order."""
+    for part in chunks(sorted(term_pks)):
+        for pk, bitmap, is_exact in fetch(
+            f"SELECT p.id, p.bitmap, p.numbers IS NULL FROM {_TERM} t JOIN {_JOIN} "
+            f"WHERE t.id IN ({placeholders(len(part))}) ORDER BY p.id",
+            list(part),
+        ):
+            yield pk >> SEGMENT_BITS, pk & SEGMENT_MASK, bitmap, bool(is_exact)
+
+
+def most_frequent_terms(key_pk: int, kind: int, limit: int) -> list[tuple[int, str]]:
+    """Return (id, value) of the terms of a key that most revisions, or regions, have."""
+    return [
+        (pk, value)
+        for pk, value, _ in fetch(
+            f"SELECT t.id, t.value, SUM(p.cardinality) AS members FROM {_TERM} t JOIN {_JOIN} "
+            "WHERE t.key_id = %s AND t.kind = %s GROUP BY t.id, t.value "
+            "ORDER BY members DESC, t.value LIMIT %s",
+            [key_pk, kind, limit],
+        )
+    ]
+
+
+def terms_without_posting(term_pks: Sequence[int]) -> list[tuple[int, int]]:
+    """Return (id, kind) of those of the given terms that nothing has."""
+    found: list[tuple[int, int]] = []
+    for part in chunks(term_pks):
+        found += fetch(
+            f"SELECT t.id, t.kind FROM {_TERM} t WHERE t.id IN ({placeholders(len(part))}) "
+            f"AND NOT EXISTS (SELECT 1 FROM {_POSTING} p WHERE {_OF_TERM})",
+            list(part),
+        )
+    return found
 
 
 def walk(
@@ -139,20 +261,6 @@ def walk(
     )
 
 
-def rows_by_id(
-    model: type[models.Model], ids: Sequence[int], *columns: str
-) -> Iterator[tuple[Any, ...]]:
-    """Yield (id, *columns) of those of the given rows that exist. Queries: 1 for each 500."""
-    for part in chunks(ids):
-        yield from fetch(
-            f"SELECT {', '.join(['id', *columns])} FROM {model._meta.db_table} "
-            f"WHERE id IN ({placeholders(len(part))})",
-            list(part),
-        )
-
-
-def frames_behind(
-    dataset_pk: int,
 def terms_in_order(
     key_pk: int,
     kind: int,
@@ -187,6 +295,38 @@ def cardinality_of_key(key_pk: int, kinds: Sequence[int]) -> int:
     return int(total)
 
 
+def rows_by_id(
+    model: type[models.Model], ids: Sequence[int], *columns: str
+) -> Iterator[tuple[Any, ...]]:
+    """Yield (id, *columns) of those of the given rows that exist. Queries: 1 for each 500."""
+    for part in chunks(ids):
+        yield from fetch(
+            f"SELECT {', '.join(['id', *columns])} FROM {model._meta.db_table} "
+            f"WHERE id IN ({placeholders(len(part))})",
+            list(part),
+        )
+
+
+def stream_by_id(
+    model: type[models.Model], ids: Sequence[int], *columns: str
+) -> Iterator[tuple[Any, ...]]:
+    """Yield (id, *columns) of those of the given rows that exist, a few in memory at a time.
+
+    For rows of close to a megabyte. Queries: 1 for each 500.
+    """
+    for part in chunks(ids):
+        with connection.chunked_cursor() as cursor:
+            cursor.execute(
+                f"SELECT {', '.join(['id', *columns])} FROM {model._meta.db_table} "
+                f"WHERE id IN ({placeholders(len(part))})",
+                list(part),
+            )
+            while rows := cursor.fetchmany(_STREAMED_ROWS):
+                yield from rows
+
+
+def frames_behind(
+    dataset_pk: int,
     columns: Sequence[str],
     place: Sequence[Any] | None,
     *,
@@ -212,6 +352,28 @@ def cardinality_of_key(key_pk: int, kinds: Sequence[int]) -> int:
         f"ORDER BY {order_by} LIMIT %s",
         [*params, limit],
     )
+
+
+def moments_of_context(dataset_pk: int, context_id: str) -> list[tuple[float, int]]:
+    """Return (timestamp, id) of every revision of a context in order; off an index alone."""
+    return fetch(
+        f"SELECT timestamp, id FROM {_FRAME} WHERE dataset_id = %s AND context_id = %s "
+        "ORDER BY timestamp, frame_id, id",
+        [dataset_pk, context_id],
+    )
+
+
+def moments_of_contexts(
+    dataset_pk: int, context_ids: Sequence[str]
+) -> Iterator[tuple[str, float, int]]:
+    """Yield (context, timestamp, id) of every revision of some contexts, each in order."""
+    for part in chunks(context_ids):
+        yield from fetch(
+            f"SELECT context_id, timestamp, id FROM {_FRAME} WHERE dataset_id = %s "
+            f"AND context_id IN ({placeholders(len(part))}) "
+            "ORDER BY context_id, timestamp, frame_id, id",
+            [dataset_pk, *part],
+        )
 
 
 def context_edges(
@@ -240,6 +402,17 @@ def segments_of(model: type[models.Model], owner_pk: int, column: str) -> list[t
     ]
 
 
+def bitmaps_of_versions(version_pks: Sequence[int]) -> list[bytes]:
+    """Return the bitmaps of all segments of some versions."""
+    rows = fetch(
+        f"SELECT m.bitmap FROM {_VERSION} v JOIN {_MEMBERSHIP} m "
+        f"ON m.id >= v.id * {_SEGMENTS} AND m.id < (v.id + 1) * {_SEGMENTS} "
+        f"WHERE v.id IN ({placeholders(len(version_pks))})",
+        list(version_pks),
+    )
+    return [bitmap for (bitmap,) in rows]
+
+
 def copy_membership(parent_pk: int, child_pk: int) -> None:
     """Give a version the membership rows of another."""
     with connection.cursor() as cursor:
@@ -258,11 +431,25 @@ def delete_range(model: type[models.Model], first_pk: int, end_pk: int) -> None:
         )
 
 
-def delete_ids(model: type[models.Model], ids: Iterable[int]) -> None:
-    """Delete rows by id."""
+def delete_postings(term_pks: Sequence[int]) -> None:
+    """Delete all postings of the given terms."""
+    for part in chunks(term_pks):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"DELETE FROM {_POSTING} WHERE id IN (SELECT p.id FROM {_TERM} t JOIN {_JOIN} "
+                f"WHERE t.id IN ({placeholders(len(part))}))",
+                list(part),
+            )
+
+
+def delete_ids(model: type[models.Model], ids: Iterable[int], *, column: str = "id") -> int:
+    """Delete rows by id, or by another column of numbers; return how many there were."""
+    count = 0
     for part in chunks(list(ids)):
         with connection.cursor() as cursor:
             cursor.execute(
-                f"DELETE FROM {model._meta.db_table} WHERE id IN ({placeholders(len(part))})",
+                f"DELETE FROM {model._meta.db_table} WHERE {column} IN ({placeholders(len(part))})",
                 list(part),
             )
+            count += cursor.rowcount
+    return count

@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 _SALT: Final = "frames.previews.storage"
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-# What Preview.name gives.
-_NAME: Final = re.compile(r"[0-9a-f]{2}/[0-9a-f]{40}\.jpg")
+# What Preview.name gives, and while it is written a random end.
+_NAME: Final = re.compile(r"[0-9a-f]{2}/[0-9a-f]{40}\.jpg(\.[0-9a-f]{32})?")
 
 
 def _expiry(now_s: float) -> int:
@@ -103,6 +104,19 @@ class PreviewFolderStorage(Storage):
     def size(self, name: str) -> int:
         """Return the preview's size in bytes."""
         return os.path.getsize(self.path(name))
+
+    def listdir(self, path: str) -> tuple[list[str], list[str]]:
+        """Return the folders and the files in a folder; raise FileNotFoundError if it is not."""
+        folders: list[str] = []
+        files: list[str] = []
+        with os.scandir(os.path.join(settings.PREVIEWS_DIR, path)) as entries:
+            for entry in entries:
+                (folders if entry.is_dir() else files).append(entry.name)
+        return folders, files
+
+    def get_modified_time(self, name: str) -> datetime:
+        """Return when the preview was written."""
+        return datetime.fromtimestamp(os.path.getmtime(self.path(name)), tz=UTC)
 
     def url(self, name: str | None) -> str:
         """Return a URL that shows the preview to whoever has it, for a limited time."""
