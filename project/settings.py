@@ -47,6 +47,7 @@ LOG_LEVEL: str = env.str("LOG_LEVEL", default="INFO")
 AWS_REGION = env.str("AWS_REGION", default="")
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", default="")
 S3_PREVIEWS_BUCKET = env.str("S3_PREVIEWS_BUCKET", default="")
+S3_EXPORTS_BUCKET = env.str("S3_EXPORTS_BUCKET", default="")
 GS_ENDPOINT_URL = env.str("GS_ENDPOINT_URL", default="https://storage.googleapis.com")
 # Google's HMAC keys, the S3 interface's counterpart of AWS_ACCESS_KEY_ID; without: public buckets.
 GS_ACCESS_KEY_ID = env.str("GS_ACCESS_KEY_ID", default="")
@@ -65,6 +66,7 @@ IMPORT_BATCH_FRAMES = env.int("IMPORT_BATCH_FRAMES", default=5_000)
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=2 * 1024 * 1024 * 1024)
 ARCHIVE_MAX_BYTES = env.int("ARCHIVE_MAX_BYTES", default=20 * 1024 * 1024 * 1024)
 ARCHIVE_MAX_FILES = env.int("ARCHIVE_MAX_FILES", default=1_000_000)
+EXPORT_KEEP_DAYS = env.int("EXPORT_KEEP_DAYS", default=7)
 
 INDEX_CACHE_BYTES = env.int("INDEX_CACHE_BYTES", default=64 * 1024 * 1024)
 GARBAGE_GRACE_S = env.int("GARBAGE_GRACE_S", default=24 * 3600)
@@ -259,6 +261,7 @@ SESSION_ENGINE = f"django.contrib.sessions.backends.{'cached_db' if REDIS_URL el
 
 PREVIEWS_DIR = VAR_DIR / "previews"
 UPLOADS_DIR = VAR_DIR / "uploads"
+EXPORTS_DIR = VAR_DIR / "exports"
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATICFILES_FINDERS = [
@@ -271,11 +274,13 @@ BROWSER_LIBRARIES = {
     "vendor/htmx/htmx.min.js": BASE_DIR / "node_modules/htmx.org/dist/htmx.min.js",
 }
 
-if S3_PREVIEWS_BUCKET:
-    _previews_storage: dict[str, Any] = {
+
+def _bucket(name: str) -> dict[str, Any]:
+    """Return the storage that keeps files in a bucket, read by signed URLs."""
+    return {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {
-            "bucket_name": S3_PREVIEWS_BUCKET,
+            "bucket_name": name,
             "endpoint_url": S3_ENDPOINT_URL or None,
             "querystring_auth": True,
             "querystring_expire": SIGNED_URL_TTL_S,
@@ -283,15 +288,22 @@ if S3_PREVIEWS_BUCKET:
             "file_overwrite": True,
         },
     }
-else:
-    _previews_storage = {"BACKEND": "frames.previews.storage.PreviewFolderStorage"}
+
 
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": UPLOADS_DIR},
     },
-    "previews": _previews_storage,
+    "previews": _bucket(S3_PREVIEWS_BUCKET)
+    if S3_PREVIEWS_BUCKET
+    else {"BACKEND": "frames.previews.storage.PreviewFolderStorage"},
+    "exports": _bucket(S3_EXPORTS_BUCKET)
+    if S3_EXPORTS_BUCKET
+    else {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": EXPORTS_DIR},
+    },
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if TESTING or DEBUG

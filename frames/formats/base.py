@@ -1,12 +1,13 @@
-"""What every format speaks: frames as plain data, problems with their place, and readers."""
+"""What every format speaks: frames as plain data, problems with their place, both directions."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 @dataclass(slots=True)
@@ -101,4 +102,37 @@ class FrameReader(Protocol):
 
     def __iter__(self) -> Iterator[Item]:
         """Yield the items in input order; raise FormatError where the input cannot go on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a writer is told before the first frame.
+
+    `labels` are those of the whole version in byte order, so that a label has the same number in
+    every export of it. `folder` is what the URIs of all sources begin with, up to and with a
+    slash, or empty. In `scratch` a writer keeps aside what stands at the end of its file.
+    """
+
+    header: Header = field(default_factory=Header)
+    labels: Sequence[str] = ()
+    folder: str = ""
+    scratch: str | None = None
+
+
+class FrameWriter(Protocol):
+    """Writes frames to one file, once, in order, in memory that does not grow with them.
+
+    The same frames and the same `About` give the same bytes. `changes` counts what the format
+    cannot hold, by what became of it.
+    """
+
+    changes: Counter[str]
+
+    def write(self, frame: FrameData) -> None:
+        """Write the next frame."""
+        ...
+
+    def finish(self) -> None:
+        """Write what stands at the end; the file stays open."""
         ...

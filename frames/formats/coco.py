@@ -14,8 +14,9 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from frames.formats.base import FormatError, FrameError, Header, Item, Problem
 from frames.formats.jsonstream import JsonStream, ValueProblem
-from frames.formats.singleframe import MAX_POLY_NUMBERS, RING_SEPARATOR, parse_frame
+from frames.formats.singleframe import MAX_POLY_NUMBERS, parse_frame
 from frames.formats.uris import folder_of
+from frames.index.geometry import RING_SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
