@@ -1,0 +1,116 @@
+"""Ranges of numbers side by side, at most 120 of them, that histograms count in.
+
+Bins are as wide as a power of two. Numbers with up to 8 significant binary digits begin a bucket
+(frames/index/numbers.py), so as long as no edge is over 256 bins from zero, edges lie between
+buckets and each bin is a union of postings. Where all numbers lie far from zero, timestamps of
+one hour say, the exact ones of the buckets across an edge are read, once for each write.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from frames.index.numbers import bounds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+BINS_MAX: Final = 120
+# Stragglers on one side go into a bin of their own where the others spread so much less.
+_STRAGGLE: Final = 10
+_STRAGGLERS_MAX: Final = 1000
+
+
+class Bucket(NamedTuple):
+    """A bucket of numbers, by its member nearest to zero, and how many have one of them."""
+
+    number: float
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Where the bins of a key begin and end: bin i holds numbers in [at[i], at[i + 1]).
+
+    The last bin's end is closed. `is_open_below` and `is_open_above` say that the first, or last,
+    bin holds a few stragglers and is wider than the others.
+    """
+
+    at: tuple[float, ...]
+    is_open_below: bool = False
+    is_open_above: bool = False
+
+    def __len__(self) -> int:
+        return len(self.at) - 1
+
+    def bin_of(self, number: float) -> int:
+        """Return the bin that a number of the key falls into."""
+        return min(max(bisect_right(self.at, number) - 1, 0), len(self) - 1)
+
+
+def edges_of(buckets: Sequence[Bucket], extremes: Callable[[float], tuple[float, float]]) -> Edges:
+    """Return the edges of bins for some buckets, ascending and at least one.
+
+    `extremes` returns the least and the greatest number that a bucket does hold; it is asked of
+    four buckets at most.
+    """
+    first, last = _without_stragglers(buckets)
+    below, above = first > 0, last < len(buckets) - 1
+    low, high = extremes(buckets[first].number)[0], extremes(buckets[last].number)[1]
+    if low == high:
+        # Closed at its end only if it is the last bin.
+        inner = [low, math.nextafter(high, math.inf) if above else high]
+    else:
+        step = _step(low, high, BINS_MAX - below - above)
+        start, end = math.floor(low / step), math.ceil(high / step)
+        if all(bucket.number.is_integer() for bucket in buckets[first : last + 1]):
+            # Whole numbers, as far as buckets tell: a bin for each, the greatest's too.
+            step = max(step, 1.0)
+            start, end = math.floor(low / step), math.floor(high / step) + 1
+        inner = [_finite(number * step) for number in range(start, end + 1)]
+    if below:
+        inner.insert(0, extremes(buckets[0].number)[0])
+    if above:
+        inner.append(extremes(buckets[-1].number)[1])
+    return Edges(tuple(inner), below, above)
+
+
+def _step(low: float, high: float, bins: int) -> float:
+    """Return a power of two of which so many cover [low, high], wherever the first begins."""
+    # Divided first: the difference of two floats can be over the greatest float.
+    width = high / (bins - 1) - low / (bins - 1)
+    finest = max(math.ulp(low), math.ulp(high)) * 2
+    return math.ldexp(1.0, math.ceil(math.log2(max(width, finest))))
+
+
+def _finite(number: float) -> float:
+    return max(-sys.float_info.max, min(sys.float_info.max, number))
+
+
+def _without_stragglers(buckets: Sequence[Bucket]) -> tuple[int, int]:
+    """Return the first and the last bucket to be told apart; those beyond hold stragglers.
+
+    One wrong timestamp of 1970 would else put all others into one bin.
+    """
+    total = sum(bucket.members for bucket in buckets)
+    allowed = max(1, total // _STRAGGLERS_MAX) if total >= _STRAGGLE else 0
+    first, last = 0, len(buckets) - 1
+    left = allowed
+    while first < last and buckets[first].members <= left:
+        left -= buckets[first].members
+        first += 1
+    left = allowed
+    while first < last and buckets[last].members <= left:
+        left -= buckets[last].members
+        last -= 1
+    low, high = bounds(buckets[first].number)[0], bounds(buckets[last].number)[1]
+    spread = _STRAGGLE * (high / 2 - low / 2)
+    if high / 2 - bounds(buckets[0].number)[0] / 2 <= spread:
+        first = 0
+    if bounds(buckets[-1].number)[1] / 2 - low / 2 <= spread:
+        last = len(buckets) - 1
+    return first, last

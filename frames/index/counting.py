@@ -1,0 +1,307 @@
+"""What facets and statistics count in: a dataset's keys, and the values of several of them.
+
+Sets are over every revision, as all answers of `DatasetIndex` are, and must not be changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from frames.index import store
+from frames.index.bins import Bucket, Edges, edges_of
+from frames.index.bitmaps import BitMap, from_array, load, union
+from frames.index.cache import cache
+from frames.index.numbers import bounds, bucket
+from frames.index.regions import RegionSet
+from frames.index.terms import ANY, BOOLEAN, LIST, NULL, TEXT, TYPE_TEXT, is_region_key
+from frames.index.writer import ENTRY
+from frames.models import Key, Posting, Term
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
+
+    from frames.index.reader import DatasetIndex
+    from frames.index.writer import NumberEntries
+
+TYPE_NULL, TYPE_LIST = "null", "list"
+# Which are always there, or the same as another: no facet of their own.
+_NO_FACET: Final = ("context_id", "rois.label")
+
+
+class KeyInfo(NamedTuple):
+    """A key and how many different texts it has, those in hash buckets left out."""
+
+    pk: int
+    name: str
+    texts: int
+    overflowed: bool
+
+
+class ValueFrames(NamedTuple):
+    """A text or a truth value of a key, and the frames that have it."""
+
+    kind: int
+    value: str
+    frames: BitMap
+
+
+class Bins(NamedTuple):
+    """The bins of a key's numbers and the frames that have a number in each."""
+
+    edges: Edges
+    frames: list[BitMap]
+
+
+class RegionBins(NamedTuple):
+    """The bins of a region key's numbers and the regions that have a number in each."""
+
+    edges: Edges
+    regions: list[RegionSet]
+
+
+def keys_of(index: DatasetIndex) -> list[KeyInfo]:
+    """Return the dataset's keys by name, but those that are Framedeck's own. Queries: 0 or 1."""
+    slot = ("keys", index._generation)
+    found: list[KeyInfo] | None = cache.get(slot)
+    if found is None:
+        rows = Key.objects.filter(dataset=index.dataset).exclude(name__startswith="_")
+        rows = rows.exclude(name__in=_NO_FACET).order_by("name")
+        found = [KeyInfo(*row) for row in rows.values_list("pk", "name", "distinct", "overflowed")]
+        cache.put(slot, found, 200 * len(found))
+    return found
+
+
+def types_of(index: DatasetIndex, keys: Sequence[KeyInfo]) -> dict[str, dict[str, BitMap]]:
+    """Return, by the keys' names and by type, the frames that have a value of that type.
+
+    Types are text, number, boolean, null and list; a list's values are there by their own types
+    too. Queries: 3 for each 500 keys, none for the postings in the cache.
+    """
+    names = {key.pk: key.name for key in keys}
+    terms: list[tuple[str, str, int]] = []
+    for part in store.chunks(list(names)):
+        rows = Term.objects.filter(key__in=part, kind__in=(ANY, NULL, LIST))
+        for key_pk, kind, value, pk in rows.values_list("key", "kind", "value", "pk"):
+            kind_name = {NULL: TYPE_NULL, LIST: TYPE_LIST}.get(kind, value)
+            terms.append((names[key_pk], kind_name, pk))
+    sets = _frames_of(index, [(name, pk) for name, _, pk in terms])
+    found: dict[str, dict[str, BitMap]] = {key.name: {} for key in keys}
+    for name, kind_name, pk in terms:
+        found[name][kind_name] = sets[pk]
+    for key in keys:
+        # What is always a text has no posting for all of its values.
+        if not found[key.name] and (key.texts or key.overflowed):
+            found[key.name] = {TYPE_TEXT: index.valued(key.name)}
+    return found
+
+
+def values_of(index: DatasetIndex, keys: Sequence[KeyInfo]) -> dict[str, list[ValueFrames]]:
+    """Return, by the keys' names, the texts and truth values of each and the frames that have them.
+
+    For keys of not too many texts: those of all are in memory. Queries: 2 for each 500 keys or
+    500 values, none for the postings in the cache.
+    """
+    names = {key.pk: key.name for key in keys}
+    found: dict[str, list[ValueFrames]] = {key.name: [] for key in keys}
+    for part in store.chunks(list(names)):
+        terms = Term.objects.filter(key__in=part, kind__in=(TEXT, BOOLEAN))
+        rows = [
+            (names[key_pk], kind, value, pk)
+            for key_pk, kind, value, pk in terms.values_list("key", "kind", "value", "pk")
+        ]
+        sets = _frames_of(index, [(name, pk) for name, _, _, pk in rows])
+        for name, kind, value, pk in rows:
+            found[name].append(ValueFrames(kind, value, sets[pk]))
+    return found
+
+
+def values_containing(
+    index: DatasetIndex, key: KeyInfo, text: str, limit: int
+) -> list[ValueFrames]:
+    """Return up to `limit` texts of a key that contain a text, ASCII letters in either case.
+
+    Of an overflowed key the text itself is looked for in its hash bucket too. Queries: 2, and 4
+    more and a read of rows for an overflowed key.
+    """
+    terms = Term.objects.filter(key=key.pk, kind=TEXT, value__icontains=text).order_by("value")
+    values = dict(terms.values_list("pk", "value")[:limit])
+    sets = _frames_of(index, [(key.name, pk) for pk in values])
+    found = [ValueFrames(TEXT, value, sets[pk]) for pk, value in values.items()]
+    if key.overflowed and text not in values.values():
+        frames = (
+            index.frames_of(index.region_text(key.name, text))
+            if is_region_key(key.name)
+            else index.text(key.name, text)
+        )
+        found.append(ValueFrames(TEXT, text, frames))
+    return found
+
+
+def frames_with_numbers(
+    index: DatasetIndex, key: str, numbers: Iterable[float]
+) -> dict[float, BitMap]:
+    """Return the frames that have each of some numbers of a key. Queries: 2."""
+    wanted = {number: bucket(number) for number in numbers}
+    terms = Term.objects.filter(
+        key__dataset=index.dataset, key__name=key, number__in=set(wanted.values())
+    )
+    buckets = {pk: float(number or 0.0) for pk, number in terms.values_list("pk", "number")}
+    found: defaultdict[float, list[BitMap]] = defaultdict(list)
+    for pk, segment, data, exact in store.postings_of(list(buckets), numbers=True):
+        for number, own in wanted.items():
+            if own != buckets[pk]:
+                continue
+            if exact is None:
+                members = load(data) if number == own else BitMap()
+            else:
+                entries = np.frombuffer(exact, dtype=ENTRY)
+                members = from_array(entries["row"][entries["value"] == number])
+            if is_region_key(key):
+                members = index.frames_of(RegionSet({segment: members}))
+            found[number].append(members)
+    return {number: union(found[number]) for number in wanted}
+
+
+def most_frequent(index: DatasetIndex, key: KeyInfo, limit: int) -> list[ValueFrames]:
+    """Return the texts of a key that most revisions, or regions, have. Queries: 2, or 0."""
+    slot = ("most frequent", key.pk, limit, index._generation)
+    found: list[tuple[int, str]] | None = cache.get(slot)
+    if found is None:
+        found = store.most_frequent_terms(key.pk, TEXT, limit)
+        cache.put(slot, found, 200 * len(found))
+    sets = _frames_of(index, [(key.name, pk) for pk, _ in found])
+    return [ValueFrames(TEXT, value, sets[pk]) for pk, value in found]
+
+
+def bins_of(index: DatasetIndex, key: str, within: BitMap, scope: int) -> Bins | None:
+    """Return the bins of a key's numbers in frame space; None where it has no number.
+
+    The edges suit the numbers of the frames `within`, which `scope` stands for in the cache; a
+    region key's suit all of its numbers. Queries: 0, or up to 4 the first time after a write.
+    """
+    slot = ("bins", key, 0 if is_region_key(key) else scope, index._generation)
+    if (known := _cached_bins(slot)) is not None:
+        return Bins(known[0], known[1]) if known[0] else None
+    if is_region_key(key):
+        by_region = region_bins_of(index, key)
+        edges = by_region.edges if by_region else None
+        frames = [index.frames_of(regions) for regions in by_region.regions] if by_region else []
+    else:
+        edges, sets = _build(index, key, within)
+        frames = [union(parts.values()) for parts in sets]
+    _cache_bins(slot, edges, frames, [len(bitmap.serialize()) for bitmap in frames])
+    return Bins(edges, frames) if edges else None
+
+
+def region_bins_of(index: DatasetIndex, key: str) -> RegionBins | None:
+    """Return the bins of a region key's numbers; None where it has no number. Queries: as above."""
+    slot = ("region bins", key, index._generation)
+    if (known := _cached_bins(slot)) is not None:
+        return RegionBins(known[0], known[1]) if known[0] else None
+    edges, sets = _build(index, key, None)
+    regions = [RegionSet(parts) for parts in sets]
+    sizes = [sum(len(bitmap.serialize()) for bitmap in parts.values()) for parts in sets]
+    _cache_bins(slot, edges, regions, sizes)
+    return RegionBins(edges, regions) if edges else None
+
+
+def _build(
+    index: DatasetIndex, key: str, within: BitMap | None
+) -> tuple[Edges | None, list[dict[int, BitMap]]]:
+    """Return the edges of a key's bins and, for each bin, its members by segment."""
+    terms = dict(
+        Term.objects.filter(key__dataset=index.dataset, key__name=key, number__isnull=False)
+        .order_by("number")
+        .values_list("pk", "number")
+    )
+    numbers = {pk: float(number or 0.0) for pk, number in terms.items()}
+    postings = [
+        (pk, segment, load(data), is_exact)
+        for pk, segment, data, is_exact in store.bucket_postings(list(numbers))
+    ]
+    members: dict[int, int] = dict.fromkeys(numbers, 0)
+    rounded: defaultdict[float, list[int]] = defaultdict(list)
+    for pk, segment, bitmap, is_exact in postings:
+        members[pk] += len(bitmap) if within is None else within.intersection_cardinality(bitmap)
+        if not is_exact:
+            rounded[numbers[pk]].append(store.row_id(pk, segment))
+    buckets = [Bucket(numbers[pk], count) for pk, count in members.items() if count]
+    if not buckets:
+        return None, []
+
+    def extremes(number: float) -> tuple[float, float]:
+        return _extremes(number, rounded[number], within)
+
+    edges = edges_of(buckets, extremes)
+    parts: list[defaultdict[int, list[BitMap]]] = [defaultdict(list) for _ in range(len(edges))]
+    across: list[int] = []
+    for pk, segment, bitmap, is_exact in postings:
+        number = numbers[pk]
+        least, greatest = (number, number) if is_exact else bounds(number)
+        at = edges.bin_of(least)
+        if at == edges.bin_of(greatest):
+            parts[at][segment].append(bitmap)
+        else:
+            across.append(store.row_id(pk, segment))
+    for posting_pk, entries in _exact_numbers(across):
+        places = np.searchsorted(edges.at, entries["value"], side="right") - 1
+        places = np.clip(places, 0, len(edges) - 1)
+        for at in np.unique(places).tolist():
+            rows = from_array(entries["row"][places == at])
+            parts[at][posting_pk & store.SEGMENT_MASK].append(rows)
+    return edges, [{segment: union(sets) for segment, sets in part.items()} for part in parts]
+
+
+def _extremes(number: float, posting_pks: list[int], within: BitMap | None) -> tuple[float, float]:
+    """Return the least and the greatest number of a bucket that the frames within have.
+
+    `posting_pks` are its postings with numbers beside the bucket's own.
+    """
+    least = greatest = math.nan if posting_pks else number
+    for _, entries in _exact_numbers(posting_pks):
+        values = entries["value"]
+        if within is not None:
+            values = values[[row in within for row in entries["row"].tolist()]]
+        if len(values):
+            least = float(np.fmin(least, values.min()))
+            greatest = float(np.fmax(greatest, values.max()))
+    return least, greatest
+
+
+def _exact_numbers(posting_pks: list[int]) -> Iterator[tuple[int, NumberEntries]]:
+    for pk, numbers in store.stream_by_id(Posting, posting_pks, "numbers"):
+        yield pk, np.frombuffer(numbers, dtype=ENTRY)
+
+
+def _frames_of(index: DatasetIndex, terms: Iterable[tuple[str, int]]) -> dict[int, BitMap]:
+    """Return the frames of terms given with their keys. Queries: 1 for each 500 uncached."""
+    spaces: defaultdict[bool, list[int]] = defaultdict(list)
+    of_region = ""
+    for key, pk in terms:
+        spaces[is_region_key(key)].append(pk)
+        of_region = key if is_region_key(key) else of_region
+    # Any region key says that these are terms of regions.
+    return {**index._postings(spaces[False]), **index._frames_of_terms(of_region, spaces[True])}
+
+
+def _cached_bins(slot: tuple[Hashable, ...]) -> tuple[Edges | None, list[Any]] | None:
+    """Return the edges and the members of each bin, None where one is not in the cache."""
+    kept: tuple[Edges | None] | None = cache.get(slot)
+    if kept is None:
+        return None
+    (edges,) = kept
+    members = [cache.get((*slot, at)) for at in range(len(edges) if edges else 0)]
+    return None if any(part is None for part in members) else (edges, members)
+
+
+def _cache_bins(
+    slot: tuple[Hashable, ...], edges: Edges | None, members: Sequence[Any], sizes: Sequence[int]
+) -> None:
+    """Keep each bin under its own slot: all together can be too large for one."""
+    cache.put(slot, (edges,), 0)
+    for at, (part, size) in enumerate(zip(members, sizes, strict=True)):
+        cache.put((*slot, at), part, size)

@@ -1,0 +1,336 @@
+"""What the frames under a filter have: values, ranges and coverage of every key, with counts.
+
+A key's own clause does not narrow its own counts, so that a second value can be chosen beside
+the first; every other condition does. All numbers of frames are exact: those of a bin too, which
+is a union of postings (frames/index/bins.py).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from frames.index import counting
+from frames.index.bitmaps import BitMap, union
+from frames.index.counting import TYPE_LIST, TYPE_NULL
+from frames.index.reader import DatasetIndex
+from frames.index.terms import TYPE_BOOLEAN, TYPE_NUMBER, TYPE_TEXT
+from frames.search.clauses import Clause, FilterText
+from frames.search.lucene import frames_matching
+from frames.search.syntax import number_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from frames.index.bins import Edges
+    from frames.index.counting import KeyInfo, ValueFrames
+    from frames.models import Version
+    from frames.search.query import FrameQuery
+
+# A key of more texts is asked for its most frequent ones, or searched.
+TEXTS_COUNTED_MAX: Final = 1_000
+# So many keys have their coverage counted at once, and so many of them their values.
+KEYS_MAX: Final = 200
+OPEN_MAX: Final = 8
+SEARCHED_MAX: Final = 100
+SCALARS: Final = (TYPE_TEXT, TYPE_NUMBER, TYPE_BOOLEAN)
+_ORDER: Final = ("label", "meta", "timestamp", "rois", "sources")
+_SIMILAR_MIN_CHARS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ValueCount:
+    """A value of a key and how many frames have it."""
+
+    value: str
+    frames: int
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How many frames have a number in each bin. A frame with two numbers is in two bins."""
+
+    edges: Edges
+    frames: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How many of `total` frames have a key, by type.
+
+    `types` holds text, number, boolean, null and list, where a frame has one; a list's values
+    count as their own types too. `similar` are names of other keys that are close to this one.
+    """
+
+    key: str
+    total: int
+    frames: int
+    types: dict[str, int]
+    similar: tuple[str, ...]
+
+    @property
+    def missing(self) -> int:
+        """How many frames do not have it, those where it is null among them."""
+        return self.total - self.frames
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether its values are of different types, or sometimes in a list and sometimes not."""
+        lists = self.types.get(TYPE_LIST, 0)
+        return sum(name in self.types for name in SCALARS) > 1 or 0 < lists < self.frames
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """A key with its values, most frequent first, and the histogram of its numbers.
+
+    `texts` is how many different texts the whole dataset has of it. Where they are too many,
+    `values` are the most frequent (`is_partial`) or none (`is_overflowed`).
+    """
+
+    coverage: Coverage
+    clause: Clause | None
+    values: list[ValueCount]
+    histogram: Histogram | None
+    texts: int
+    is_partial: bool
+    is_overflowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """The keys of a version under a filter: `matched` frames of `total`.
+
+    `closed` are the keys whose values were not counted; `keys` is how many there are in all.
+    """
+
+    total: int
+    matched: int
+    text: FilterText
+    open: list[Facet]
+    closed: list[Coverage]
+    keys: int
+
+
+def facets(version: Version, query: FrameQuery, wanted: Collection[str] = ()) -> Facets:
+    """Return the keys of a version under a query's filter; raise QueryError.
+
+    Counted are the values of `wanted` keys, of those with a clause, and of OPEN_MAX in all.
+    Queries: those of the filter once, and once for each key with a clause; 6 for the keys,
+    whatever their number and that of the frames, none of them for postings in the cache; the
+    first time after a write, up to 4 for each histogram.
+    """
+    counts = _Counts(version, query)
+    known = sorted(counting.keys_of(counts.index), key=lambda key: _rank(key.name))
+    held, coverage = counts.coverage(known[:KEYS_MAX])
+    chosen = [key for key in held if key.name in wanted or counts.text.clause(key.name)]
+    easy = [key for key in held if key not in chosen and key.texts <= TEXTS_COUNTED_MAX]
+    shown = {key.name for key in chosen + easy[: max(0, OPEN_MAX - len(chosen))]}
+    opened = [key for key in held if key.name in shown]
+    return Facets(
+        total=len(counts.members),
+        matched=len(counts.matched),
+        text=counts.text,
+        open=counts.facets(opened, coverage),
+        closed=[coverage[key.name] for key in held if key.name not in shown],
+        keys=len(known),
+    )
+
+
+def facet(version: Version, query: FrameQuery, name: str, find: str = "") -> Facet | None:
+    """Return one key's values under a query's filter, those that contain a text; raise QueryError.
+
+    None where the version has no such key. Queries: as `facets`.
+    """
+    counts = _Counts(version, query)
+    known = [key for key in counting.keys_of(counts.index) if key.name == name]
+    held, coverage = counts.coverage(known)
+    if not held:
+        return None
+    if not find:
+        return counts.facets(held, coverage)[0]
+    found = counting.values_containing(counts.index, held[0], find, SEARCHED_MAX)
+    return counts.facet(held[0], coverage[name], found, None)
+
+
+class _Counts:
+    """Counts under one filter of one version."""
+
+    def __init__(self, version: Version, query: FrameQuery) -> None:
+        self.version = version
+        self.index = DatasetIndex(version.dataset)
+        self.members = self.index.members(version)
+        self.text = FilterText.read(query.q)
+        self.label = query.label
+        self.matched = self._matching(query.q, self.label)
+        self._wider: dict[str, BitMap] = {}
+
+    def within(self, key: str) -> BitMap:
+        """Return the frames that a key's values are counted in: under all clauses but its own."""
+        if self.text.clause(key) is None and not (key == "label" and self.label):
+            return self.matched
+        if key not in self._wider:
+            label = "" if key == "label" else self.label
+            self._wider[key] = self._matching(self.text.without(key), label)
+        return self._wider[key]
+
+    def coverage(self, keys: Sequence[KeyInfo]) -> tuple[list[KeyInfo], dict[str, Coverage]]:
+        """Return those of the keys that the version has, and the coverage of each."""
+        types = counting.types_of(self.index, keys)
+        held = [
+            key
+            for key in keys
+            if any(frames.intersect(self.members) for frames in types[key.name].values())
+        ]
+        similar = similar_names([key.name for key in held])
+        found = {}
+        for key in held:
+            within, sets = self.within(key.name), types[key.name]
+            scalars = [sets[name] for name in SCALARS if name in sets]
+            having = scalars[0] if len(scalars) == 1 else union(scalars)
+            counted = {
+                name: count
+                for name in (*SCALARS, TYPE_NULL, TYPE_LIST)
+                if name in sets and (count := within.intersection_cardinality(sets[name]))
+            }
+            found[key.name] = Coverage(
+                key.name,
+                len(within),
+                within.intersection_cardinality(having),
+                counted,
+                similar.get(key.name, ()),
+            )
+        return held, found
+
+    def facets(self, keys: Sequence[KeyInfo], coverage: dict[str, Coverage]) -> list[Facet]:
+        """Return the values of some keys with their counts."""
+        few = [key for key in keys if key.texts <= TEXTS_COUNTED_MAX]
+        values = counting.values_of(self.index, few)
+        found = []
+        for key in keys:
+            if key not in few and not key.overflowed:
+                values[key.name] = counting.most_frequent(self.index, key, SEARCHED_MAX)
+            histogram = None
+            if TYPE_NUMBER in coverage[key.name].types:
+                histogram = self._histogram(key.name)
+            found.append(self.facet(key, coverage[key.name], values.get(key.name, []), histogram))
+        return found
+
+    def facet(
+        self,
+        key: KeyInfo,
+        coverage: Coverage,
+        values: Iterable[ValueFrames],
+        histogram: Histogram | None,
+    ) -> Facet:
+        """Return a key with the counts of some of its values, and of those that are chosen."""
+        clause = self.text.clause(key.name)
+        chosen = set(clause.values if clause else ())
+        if key.name == "label" and self.label:
+            chosen.add(self.label)
+        sets: defaultdict[str, list[BitMap]] = defaultdict(list)
+        for value in values:
+            # A text "true" and the truth value are found by one clause.
+            sets[value.value].append(value.frames)
+        # So are a text "60" and the number 60.
+        spelt = {text: number for text in sets if (number := number_of(text)) is not None}
+        if TYPE_NUMBER in coverage.types and spelt:
+            same = counting.frames_with_numbers(self.index, key.name, spelt.values())
+            for text, number in spelt.items():
+                sets[text].append(same[number])
+        within = self.within(key.name)
+        counts = [
+            ValueCount(
+                value,
+                within.intersection_cardinality(parts[0] if len(parts) == 1 else union(parts)),
+                value in chosen,
+            )
+            for value, parts in sets.items()
+        ]
+        missing = [
+            ValueCount(value, len(self._having(within, key.name, value)), is_chosen=True)
+            for value in chosen - sets.keys()
+        ]
+        shown = [count for count in counts if count.frames or count.is_chosen] + missing
+        return Facet(
+            coverage=coverage,
+            clause=clause,
+            values=sorted(shown, key=lambda count: (-count.frames, count.value)),
+            histogram=histogram,
+            texts=key.texts,
+            is_partial=key.texts > TEXTS_COUNTED_MAX,
+            is_overflowed=key.overflowed,
+        )
+
+    def _histogram(self, key: str) -> Histogram | None:
+        bins = counting.bins_of(self.index, key, self.members, self.version.pk)
+        if bins is None:
+            return None
+        within = self.within(key)
+        return Histogram(bins.edges, tuple(map(within.intersection_cardinality, bins.frames)))
+
+    def _having(self, within: BitMap, key: str, value: str) -> BitMap:
+        return frames_matching(self.index, within, str(Clause(key, (value,))))
+
+    def _matching(self, text: str, label: str) -> BitMap:
+        found = self.members
+        if label:
+            found = found & self.index.text("label", label)
+        return frames_matching(self.index, found, text) if text else found
+
+
+def similar_names(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return, for each name that is close to another, the others that it is close to.
+
+    Close are names that differ in case, width, hyphens, underscores or spaces alone, or in one
+    letter of a part of at least 5 characters; digits tell names apart (`camera_1`, `camera_2`).
+
+    >>> similar_names(["meta.weather", "meta.Weather", "meta.camera_1", "meta.camera_2"])
+    {'meta.weather': ('meta.Weather',), 'meta.Weather': ('meta.weather',)}
+    """
+    named: defaultdict[str, set[str]] = defaultdict(set)
+    changed: defaultdict[str, set[str]] = defaultdict(set)
+    shorter: defaultdict[str, set[str]] = defaultdict(set)
+    forms = {}
+    for name in names:
+        parts = [_folded(part) for part in name.split(".")]
+        form = forms[name] = (".".join(parts), *_one_off(parts))
+        named[form[0]].add(name)
+        for pattern in form[1]:
+            changed[pattern].add(name)
+        for rest in form[2]:
+            shorter[rest].add(name)
+    found = {}
+    for name, (folded, patterns, rests) in forms.items():
+        close = named[folded] | shorter.get(folded, set())
+        close = close.union(*(changed[p] for p in patterns), *(named.get(r, ()) for r in rests))
+        if close != {name}:
+            found[name] = tuple(sorted(close - {name}))
+    return found
+
+
+def _one_off(parts: list[str]) -> tuple[list[str], list[str]]:
+    """Return the forms of a name with any one letter in a place, and with one letter less."""
+    changed, shorter = [], []
+    for at, part in enumerate(parts):
+        for place, letter in enumerate(part):
+            before, behind = part[:place], part[place + 1 :]
+            if letter.isdigit() or len(part) < _SIMILAR_MIN_CHARS:
+                continue
+            changed.append(".".join([*parts[:at], f"{before}\0{behind}", *parts[at + 1 :]]))
+            if len(part) > _SIMILAR_MIN_CHARS:
+                shorter.append(".".join([*parts[:at], before + behind, *parts[at + 1 :]]))
+    return changed, shorter
+
+
+def _folded(part: str) -> str:
+    folded = unicodedata.normalize("NFKC", part).casefold()
+    return folded.translate({ord("_"): None, ord("-"): None, ord(" "): None}) or folded
+
+
+def _rank(name: str) -> tuple[int, str]:
+    root = name.partition(".")[0]
+    return (_ORDER.index(root) if root in _ORDER else len(_ORDER), name)
