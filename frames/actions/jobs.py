@@ -41,7 +41,7 @@ _UNDONE: Final = {
     Job.Kind.CHECK: "Nothing was found out.",
     Job.Kind.EXPORT: "Nothing was kept.",
     Job.Kind.EDIT: "Nothing was changed.",
-    Job.Kind.DELETE: "What is left is deleted when it is started again.",
+    Job.Kind.DELETE: "What is left is removed in an hour.",
     Job.Kind.COLLECT: "What is left is collected the next time.",
 }
 
@@ -165,9 +165,10 @@ def finish(job: Job, state: Job.State, message: str) -> None:
 
 
 def cancel(job: Job) -> None:
-    """Ask a job to stop; one that waits is cancelled at once."""
-    Job.objects.filter(pk=job.pk).unfinished().update(cancel_requested=True)
-    Job.objects.filter(pk=job.pk, state=Job.State.QUEUED).update(
+    """Ask a job to stop; one that waits is cancelled at once. A deletion goes on."""
+    jobs = Job.objects.filter(pk=job.pk).exclude(kind=Job.Kind.DELETE)
+    jobs.unfinished().update(cancel_requested=True)
+    jobs.filter(state=Job.State.QUEUED).update(
         state=Job.State.CANCELLED,
         finished_at=timezone.now(),
         message=f"Cancelled. {_UNDONE[Job.Kind(job.kind)]}",

@@ -6,13 +6,34 @@ from typing import TYPE_CHECKING
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 
-from frames.models import Dataset, Grant, Job, Preview, Project, Source, Version
+from frames.models import (
+    Dataset,
+    DataView,
+    DeletedVersion,
+    Grant,
+    Job,
+    Preview,
+    Project,
+    Source,
+    Version,
+)
 from frames.models.frame import ORDINAL_BITS
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from django.contrib.auth.models import User
+
+
+class VersionGone(Http404):
+    """The version that was asked for has been deleted; the answer is 410 and says so."""
+
+    def __init__(self, deleted: DeletedVersion) -> None:
+        super().__init__()
+        self.deleted = deleted
 
 
 def project_or_404(user: User, project_uid: str) -> Project:
@@ -27,9 +48,21 @@ def dataset_or_404(user: User, dataset_uid: str) -> Dataset:
 
 
 def version_or_404(user: User, dataset_uid: str, version_uid: str) -> Version:
-    """Return a version of a project the user is in, with its dataset and project."""
+    """Return a version of a project the user is in, with its dataset and project.
+
+    Raises VersionGone for one that was deleted.
+    """
     versions = Version.objects.visible_to(user).select_related("dataset__project", "created_by")
-    return get_object_or_404(versions, uid=version_uid, dataset__uid=dataset_uid)
+    try:
+        return get_object_or_404(versions, uid=version_uid, dataset__uid=dataset_uid)
+    except Http404:
+        gone = DeletedVersion.objects.visible_to(user).select_related(
+            *("dataset", "deleted_by", "replaced_by")
+        )
+        deleted = gone.filter(uid=version_uid, dataset__uid=dataset_uid).first()
+        if deleted is None:
+            raise
+        raise VersionGone(deleted) from None
 
 
 def job_or_404(user: User, job_uid: str) -> Job:
@@ -38,6 +71,12 @@ def job_or_404(user: User, job_uid: str) -> Job:
     # The bitmaps an import goes on with can be megabytes, and the page is asked every second.
     jobs = jobs.defer("staged", "replaced", "seen")
     return get_object_or_404(jobs, uid=job_uid)
+
+
+def view_or_404(user: User, view_uid: str) -> DataView:
+    """Return a data view of a project the user is in, with its project."""
+    views = DataView.objects.visible_to(user).select_related("project", "created_by")
+    return get_object_or_404(views, uid=view_uid)
 
 
 def previews_of(user: User, keys: list[str]) -> list[Preview]:
@@ -67,6 +106,14 @@ def role_in(user: User, project: Project) -> int:
         return Grant.Role.ADMIN
     grants = Grant.objects.filter(project=project, user=user)
     return grants.values_list("role", flat=True).first() or 0
+
+
+def roles_in(user: User, project_pks: Collection[int]) -> dict[int, int]:
+    """Return the user's role in each of some projects, 0 for none; one query."""
+    if user.is_superuser:
+        return dict.fromkeys(project_pks, Grant.Role.ADMIN)
+    grants = Grant.objects.filter(project__in=project_pks, user=user)
+    return {**dict.fromkeys(project_pks, 0), **dict(grants.values_list("project", "role"))}
 
 
 def may(user: User, project: Project, role: Grant.Role) -> bool:

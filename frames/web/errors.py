@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.http import HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.views import defaults
+
+from frames.web.access import VersionGone
+from frames.web.addresses import version_address
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
+    from frames.models import DeletedVersion
+
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 404."""
+    """Answer 404, or 410 for what was there and has been deleted."""
+    if isinstance(exception, VersionGone):
+        return _gone(request, exception.deleted)
     if request.path.endswith(".json"):
         return JsonResponse({"error": "not found"}, status=404)
     return defaults.page_not_found(request, exception)
@@ -23,3 +31,24 @@ def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path.endswith(".json"):
         return JsonResponse({"error": "not allowed"}, status=403)
     return defaults.permission_denied(request, exception)
+
+
+def _gone(request: HttpRequest, deleted: DeletedVersion) -> HttpResponse:
+    """Say that a version was deleted, and lead to its parent or else the newest there is."""
+    dataset = deleted.dataset
+    instead = deleted.replaced_by or dataset.versions.order_by("-updated_at", "-pk").first()
+    if instead is not None:
+        instead.dataset = dataset
+    if request.path.endswith(".json"):
+        body = {
+            "error": f"{deleted.name} has been deleted",
+            "replaced_by": instead
+            and {"id": instead.uid, "name": instead.name, "url": version_address(instead)},
+        }
+        return JsonResponse(body, status=410)
+    page = {
+        "deleted": deleted,
+        "instead": instead,
+        "url": version_address(instead) if instead else "",
+    }
+    return render(request, "version/gone.html", page, status=410)

@@ -77,8 +77,8 @@ class JobPage:
 
     @property
     def dataset_name(self) -> str:
-        """The dataset, empty once that is deleted."""
-        return self.job.dataset.name if self.job.dataset else ""
+        """The dataset; once that is deleted, as its deletion remembers it."""
+        return self.job.dataset.name if self.job.dataset else self.job.options.get("name", "")
 
     @property
     def results(self) -> list[Link]:
@@ -96,7 +96,9 @@ class JobPage:
 
     @property
     def can_cancel(self) -> bool:
-        """Whether the reader may stop it now."""
+        """Whether the reader may stop it now; what is being deleted cannot be kept any more."""
+        if self.job.kind == Job.Kind.DELETE:
+            return False
         return self.may_edit and not self.is_finished and not self.job.cancel_requested
 
     @property

@@ -8,6 +8,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from frames.web.context_detail import context_detail
+from frames.web.dataset_change import dataset_delete, dataset_edit, dataset_metadata
 from frames.web.dataset_create import dataset_create
 from frames.web.dataset_detail import dataset_detail
 from frames.web.dataset_list import dataset_list
@@ -21,6 +22,7 @@ from frames.web.source_original import source_original
 from frames.web.theme import theme
 from frames.web.version_change import (
     version_branch,
+    version_create,
     version_delete,
     version_edit,
     version_publish,
@@ -28,6 +30,7 @@ from frames.web.version_change import (
 from frames.web.version_compare import version_compare, version_compare_choice
 from frames.web.version_detail import version_detail
 from frames.web.version_info import version_info
+from frames.web.version_metadata import version_metadata, version_metadata_edit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,8 +58,14 @@ urlpatterns = [
     path("datasets/new/", dataset_create, name="dataset_create"),
     *page("datasets/<slug:dataset_uid>", dataset_detail, "dataset_detail"),
     path("datasets/<slug:dataset_uid>/import/", import_into_dataset, name="dataset_import"),
+    path("datasets/<slug:dataset_uid>/edit/", dataset_edit, name="dataset_edit"),
+    path("datasets/<slug:dataset_uid>/metadata/", dataset_metadata, name="dataset_metadata"),
+    path("datasets/<slug:dataset_uid>/delete/", dataset_delete, name="dataset_delete"),
+    path("datasets/<slug:dataset_uid>/versions/new/", version_create, name="version_create"),
     *page(VERSION, version_detail, "version_detail"),
     *page(f"{VERSION}/info", version_info, "version_info"),
+    *page(f"{VERSION}/metadata", version_metadata, "version_metadata"),
+    path(f"{VERSION}/metadata/edit/", version_metadata_edit, name="version_metadata_edit"),
     path(f"{VERSION}/branch/", version_branch, name="version_branch"),
     path(f"{VERSION}/edit/", version_edit, name="version_edit"),
     path(f"{VERSION}/publish/", version_publish, name="version_publish"),

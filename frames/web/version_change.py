@@ -1,157 +1,186 @@
-"""The pages that branch, describe, publish and delete a version."""
+"""The forms that make, branch, describe, publish and delete a version."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from django.contrib import messages
-from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from frames.actions import versions
-from frames.actions.datasets import CURRENT, Refused, clean_name
-from frames.models import Grant
+from frames.actions.datasets import CURRENT
+from frames.actions.fields import clean_name
+from frames.models import Grant, Version
 from frames.web import access
 from frames.web.addresses import version_address
+from frames.web.forms import Field, FormPage, answer_form, name_field
+from frames.web.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-    from django.http import HttpResponse, QueryDict
+    from django.http import HttpResponse
 
-    from frames.models import Version
     from frames.web.http import SignedInRequest
 
 
-@dataclass(frozen=True, slots=True)
-class VersionForm:
-    """A form about a version as it was filled in, and what is wrong with it."""
+@require_http_methods(["GET", "POST"])
+def version_create(request: SignedInRequest, dataset_uid: str) -> HttpResponse:
+    """Make an empty draft without parents (M8)."""
+    dataset = access.dataset_or_404(request.user, dataset_uid)
+    access.require(request.user, dataset.project, Grant.Role.EDITOR)
 
-    version: Version
-    name: str = ""
-    description: str = ""
-    tags: str = ""
-    with_copy: bool = True
-    copy_name: str = CURRENT
-    copy_description: str = ""
-    problem: str = ""
-
-    @property
-    def version_url(self) -> str:
-        """The version's page."""
-        return version_address(self.version)
-
-    def filled(self, given: QueryDict) -> VersionForm:
-        """Return the form with what a person has sent."""
-        return replace(
-            self,
-            name=given.get("name", ""),
-            description=given.get("description", ""),
-            tags=given.get("tags", ""),
-            with_copy="with_copy" in given,
-            copy_name=given.get("copy_name", ""),
-            copy_description=given.get("copy_description", ""),
+    def create(given: Mapping[str, str]) -> str:
+        version = versions.create_version(
+            dataset=dataset,
+            name=given["name"],
+            description=given["description"],
+            actor=request.user,
         )
+        messages.success(request, f"{version.name} is empty. Import frames into it.")
+        return version_address(version)
+
+    form = FormPage(
+        title="New empty version",
+        submit="Create version",
+        back_url=reverse("frames:dataset_detail", args=[dataset.uid]),
+        fields=[name_field(), _description()],
+        lead=[f"A draft of {dataset.name} without parents and without frames."],
+    )
+    return answer_form(request, form, create)
 
 
 @require_http_methods(["GET", "POST"])
 def version_branch(request: SignedInRequest, dataset_uid: str, version_uid: str) -> HttpResponse:
     """Make a draft that begins with the frames of a published version (V7)."""
-    version = access.version_or_404(request.user, dataset_uid, version_uid)
+    version = _version(request, dataset_uid, version_uid, Grant.Role.EDITOR)
 
-    def branch(form: VersionForm) -> Version:
+    def branch(given: Mapping[str, str]) -> str:
         child = versions.create_version(
             dataset=version.dataset,
-            name=form.name,
-            description=form.description,
+            name=given["name"],
+            description=given["description"],
             parents=[version],
             actor=request.user,
         )
         messages.success(request, f"{child.name} has the frames of {version.name}.")
-        return child
+        return version_address(child)
 
-    empty = VersionForm(version, name=CURRENT)
-    return _answer(request, empty, "version/branch.html", Grant.Role.EDITOR, branch)
+    form = FormPage(
+        title="Create new version",
+        submit="Create version",
+        back_url=version_address(version),
+        fields=[name_field(CURRENT), _description()],
+        lead=[f"A draft that begins with all frames of {version.name}."],
+    )
+    return answer_form(request, form, branch)
 
 
 @require_http_methods(["GET", "POST"])
 def version_edit(request: SignedInRequest, dataset_uid: str, version_uid: str) -> HttpResponse:
     """Rename, describe and tag a version (V7)."""
-    version = access.version_or_404(request.user, dataset_uid, version_uid)
+    version = _version(request, dataset_uid, version_uid, Grant.Role.EDITOR)
 
-    def edit(form: VersionForm) -> Version:
-        return versions.update_version(
+    def edit(given: Mapping[str, str]) -> str:
+        versions.update_version(
             version,
             actor=request.user,
-            name=form.name,
-            description=form.description,
-            tags=form.tags.split(","),
+            name=given["name"],
+            description=given["description"],
+            tags=given["tags"].split(","),
         )
+        return version_address(version)
 
-    now = VersionForm(
-        version, name=version.name, description=version.description, tags=", ".join(version.tags)
+    form = FormPage(
+        title=f"Edit {version.name}",
+        submit="Save",
+        back_url=version_address(version),
+        fields=[
+            name_field(version.name),
+            _description(version.description),
+            Field("tags", "Tags", ", ".join(version.tags), hint="With commas between them."),
+        ],
     )
-    return _answer(request, now, "version/edit.html", Grant.Role.EDITOR, edit)
+    return answer_form(request, form, edit)
 
 
 @require_http_methods(["GET", "POST"])
 def version_publish(request: SignedInRequest, dataset_uid: str, version_uid: str) -> HttpResponse:
     """Publish a draft, and continue it in a working copy unless that is not wanted (V8)."""
-    version = access.version_or_404(request.user, dataset_uid, version_uid)
+    version = _version(request, dataset_uid, version_uid, Grant.Role.ADMIN)
 
-    def publish(form: VersionForm) -> Version:
+    def publish(given: Mapping[str, str]) -> str:
         # The actions choose a name where none is given; who has emptied the field is told.
-        clean_name(form.name, "version")
-        if not form.with_copy:
-            published = versions.publish(version, actor=request.user, name=form.name)
+        clean_name(given["name"], "version")
+        if not given["with_copy"]:
+            published = versions.publish(version, actor=request.user, name=given["name"])
             messages.success(request, f"{published.name} is published.")
-            return published
+            return version_address(published)
         published, child = versions.snapshot(
             version,
             actor=request.user,
-            name=form.name,
-            child_name=form.copy_name,
-            child_description=form.copy_description,
+            name=given["name"],
+            child_name=given["copy_name"],
+            child_description=given["copy_description"],
         )
         messages.success(request, f"{published.name} is published; {child.name} continues it.")
-        return published
+        return version_address(published)
 
     moment = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-    # A name is 255 characters at most, and the dataset's may be as long by itself.
-    form = VersionForm(version, name=f"Snapshot of {version.dataset.name[:200]} - {moment}")
-    return _answer(request, form, "version/publish.html", Grant.Role.ADMIN, publish)
+    frames = plural(version.frame_count, "frame")
+    form = FormPage(
+        title=f"Publish {version.name}",
+        submit="Publish",
+        back_url=version_address(version),
+        fields=[
+            # A name is 255 characters at most, and the dataset's may be as long by itself.
+            name_field(
+                f"Snapshot of {version.dataset.name[:200]} - {moment}",
+                label="Published version name",
+            ),
+            Field("with_copy", "Create additional working copy", "on", kind="check"),
+            Field("copy_name", "New working copy name", CURRENT),
+            Field("copy_description", "New working copy description", kind="area"),
+        ],
+        lead=[
+            f"A published version never changes again: its frames and its metadata ({frames}) "
+            "stay as they are."
+        ],
+    )
+    return answer_form(request, form, publish)
 
 
 @require_http_methods(["GET", "POST"])
 def version_delete(request: SignedInRequest, dataset_uid: str, version_uid: str) -> HttpResponse:
     """Delete a draft that has no children, once more asked (V7)."""
-    version = access.version_or_404(request.user, dataset_uid, version_uid)
+    version = _version(request, dataset_uid, version_uid, Grant.Role.ADMIN)
 
-    def delete(form: VersionForm) -> None:
+    def delete(given: Mapping[str, str]) -> str:
         versions.delete_version(version, actor=request.user)
         messages.success(request, f"{version.name} is deleted.")
+        return reverse("frames:dataset_detail", args=[version.dataset.uid])
 
-    return _answer(request, VersionForm(version), "version/delete.html", Grant.Role.ADMIN, delete)
+    form = FormPage(
+        title=f"Delete {version.name}?",
+        submit="Delete version",
+        back_url=version_address(version),
+        lead=[
+            f"This draft of {version.dataset.name} and what only it holds are deleted. Other "
+            "versions keep their frames; the pictures stay where they are stored."
+        ],
+    )
+    return answer_form(request, form, delete)
 
 
-def _answer(
-    request: SignedInRequest,
-    form: VersionForm,
-    template: str,
-    role: Grant.Role,
-    act: Callable[[VersionForm], Version | None],
-) -> HttpResponse:
-    """Show the form, or do what it asks and go to the version it ends in."""
-    access.require(request.user, form.version.dataset.project, role)
-    if request.method == "GET":
-        return render(request, template, {"page": form})
-    form = form.filled(request.POST)
-    try:
-        version = act(form)
-    except Refused as error:
-        return render(request, template, {"page": replace(form, problem=str(error))}, status=400)
-    if version is None:
-        return redirect("frames:dataset_detail", form.version.dataset.uid)
-    return redirect(version_address(version))
+def _version(
+    request: SignedInRequest, dataset_uid: str, version_uid: str, role: Grant.Role
+) -> Version:
+    version = access.version_or_404(request.user, dataset_uid, version_uid)
+    access.require(request.user, version.dataset.project, role)
+    return version
+
+
+def _description(value: str = "") -> Field:
+    return Field("description", "Description", value, kind="area")

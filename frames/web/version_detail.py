@@ -189,12 +189,12 @@ class VersionPage:
     def kept_for_q(self) -> list[tuple[str, str]]:
         """The rest of the page's state, for the form that changes the filter text."""
         shown = ("q", "after", "sort") if self.sorts else ("q", "after")
-        return [(k, v) for k, v in self.query.params().items() if k not in shown]
+        return self._kept_without(*shown)
 
     @property
     def kept_for_label(self) -> list[tuple[str, str]]:
         """The rest of the page's state, for the form that changes the label."""
-        return [(k, v) for k, v in self.query.params().items() if k not in ("label", "after")]
+        return self._kept_without("label", "after")
 
     @property
     def is_filtered(self) -> bool:
@@ -304,7 +304,12 @@ class VersionPage:
         }
 
     def _url(self, **changes: str) -> str:
-        return version_address(self.version, self.query.with_(**changes).params())
+        kept = self.panel.query.params()
+        return version_address(self.version, {**self.query.with_(**changes).params(), **kept})
+
+    def _kept_without(self, *names: str) -> list[tuple[str, str]]:
+        state = {**self.query.params(), **self.panel.query.params()}
+        return [(name, value) for name, value in state.items() if name not in names]
 
 
 def version_detail(
@@ -429,5 +434,5 @@ def _load(user: User, version: Version, params: Mapping[str, str]) -> VersionPag
         next=following,
         may_edit=role >= Grant.Role.EDITOR,
         may_publish=role >= Grant.Role.ADMIN,
-        panel=panel_of(version),
+        panel=panel_of(version, params, role),
     )

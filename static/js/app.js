@@ -8,6 +8,7 @@ import "./elements/frame-viewer.js";
 import "./elements/label-filter.js";
 import "./elements/preview-filler.js";
 import "./elements/roving-grid.js";
+import "./elements/version-menu.js";
 import "./lib/forms.js";
 import "./lib/menus.js";
 import "./lib/shortcuts.js";

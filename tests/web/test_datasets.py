@@ -33,7 +33,7 @@ def test_refused_name_keeps_what_was_typed(
     body = response.content.decode()
     assert response.status_code == 400
     assert "named Taken already" in body
-    assert ">kept</textarea>" in body
+    assert "\nkept</textarea>" in body
 
 
 def test_viewer_makes_no_dataset_even_where_they_edit_elsewhere(

@@ -27,7 +27,8 @@ class RovingGrid extends HTMLElement {
   }
 
   get items() {
-    return [...this.querySelectorAll(this.selector)];
+    // Not what a folded branch hides.
+    return [...this.querySelectorAll(this.selector)].filter((item) => item.checkVisibility());
   }
 
   rove() {
