@@ -565,14 +565,23 @@ class DatasetIndex:
         edges: dict[int, float] = {}
         if found is None or not low <= high:
             return inner, edges
-        terms = Term.objects.filter(key=found, number__isnull=False)
-        for pk, number in terms.values_list("pk", "number"):
-            least, greatest = bounds(number or 0.0)
+        for pk, number, least, greatest in self._buckets(found):
             if low <= least and greatest <= high:
                 inner.append(pk)
             elif least <= high and low <= greatest:
-                edges[pk] = number or 0.0
+                edges[pk] = number
         return inner, edges
+
+    def _buckets(self, key: Key) -> list[tuple[int, float, float, float]]:
+        """Return (term, number, least, greatest) of each bucket of a key. Queries: 0 or 1."""
+        slot = ("buckets", key.pk, self._generation)
+        found: list[tuple[int, float, float, float]] | None = cache.get(slot)
+        if found is None:
+            terms = Term.objects.filter(key=key, number__isnull=False)
+            numbers = [(pk, number or 0.0) for pk, number in terms.values_list("pk", "number")]
+            found = [(pk, number, *bounds(number)) for pk, number in numbers]
+            cache.put(slot, found, 200 * len(found))
+        return found
 
     def _frames_of_terms(self, key: str, term_pks: Sequence[int]) -> dict[int, BitMap]:
         """Return the frames of each term, those of a region key by their regions; not to change.

@@ -160,8 +160,7 @@ def saved_at_or_after(dataset_pk: int, ordinals: Sequence[int]) -> list[int | No
     """Return when the first revision at or behind each ordinal was written; None if none is."""
     end = frame_pk(dataset_pk + 1, 0)
     probe = (
-        f"SELECT %s, (SELECT saved_ms FROM {_FRAME} WHERE id >= %s AND id < %s "
-        "ORDER BY id LIMIT 1)"
+        f"SELECT %s, (SELECT saved_ms FROM {_FRAME} WHERE id >= %s AND id < %s ORDER BY id LIMIT 1)"
     )
     params = [
         value
@@ -505,16 +504,15 @@ def repeated_moments(
 def revisions_at(
     dataset_pk: int, moments: Sequence[tuple[str, float]]
 ) -> Iterator[tuple[int, int]]:
-    """Yield (place in `moments`, id) of the revisions at each (context, timestamp)."""
+    """Yield (place in `moments`, id) of the revisions at each of up to 100 (context, timestamp)."""
     probe = (
         f"SELECT %s, id FROM {_FRAME} WHERE dataset_id = %s AND context_id = %s AND timestamp = %s"
     )
-    for part in chunks(list(enumerate(moments)), 100):
-        params = [value for place, at in part for value in (place, dataset_pk, *at)]
-        with connection.chunked_cursor() as cursor:
-            cursor.execute(" UNION ALL ".join([probe] * len(part)), params)
-            while rows := cursor.fetchmany(10_000):
-                yield from rows
+    params = [value for place, at in enumerate(moments) for value in (place, dataset_pk, *at)]
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(" UNION ALL ".join([probe] * len(moments)), params)
+        while rows := cursor.fetchmany(10_000):
+            yield from rows
 
 
 def digests(first_pk: int, end_pk: int) -> list[tuple[int, bytes]]:

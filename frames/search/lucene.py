@@ -1,251 +1,379 @@
-"""Lucene query text to a set of frames.
+"""Lucene query text to a set of frames, or of regions: set algebra over the index.
 
-Fields: `label`, `rois.*` (true where any one region has it), `meta.*`, `sources.*`,
-`context_id`, `id`, `timestamp`; a trailing `.keyword` is accepted. AND, OR, NOT, `+`, `-`,
-parentheses, phrases, `*` and `?` in values, ranges, comparisons and `_exists_`. A word without a
-field is a label. Terms that stand beside each other are joined by AND.
-
-Source: the query syntax of Apache Lucene's classic query parser; parsed by luqum.
+docs/search.md says what a text may hold. What the index cannot tell (a URI, a pattern over a key
+of too many texts) is looked for last, among the frames that the rest of the text leaves, and
+within a budget of time.
 """
 
 from __future__ import annotations
 
 import math
-import re
+import time
 from typing import TYPE_CHECKING, Final
 
-from luqum import tree
-from luqum.exceptions import ParseError
-from luqum.thread import parse
-
-from frames.index.bitmaps import BitMap, union
-from frames.models import Frame
-from frames.models.frame import ordinal_of
+from frames.index.bitmaps import SEGMENT_BITS, BitMap, to_array, union
+from frames.index.regions import RegionSet
+from frames.index.store import chunks
+from frames.index.terms import TEXT_MAX_CHARS
+from frames.models import Frame, Source
+from frames.models.frame import frame_pk, ordinal_of
 from frames.search.errors import QueryError
+from frames.search.matching import Row, frame_satisfies, region_satisfies, source_satisfies
+from frames.search.syntax import (
+    All,
+    And,
+    Between,
+    Equal,
+    Exists,
+    Like,
+    Not,
+    Or,
+    Single,
+    parse,
+    parse_inside,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
+    from frames.index.patterns import Pattern
     from frames.index.reader import DatasetIndex
+    from frames.search.syntax import Clause
 
-DEPTH_MAX: Final = 100
-TERMS_MAX: Final = 500
-WILDCARD_TERMS_MAX: Final = 20_000
-_WILDCARD: Final = re.compile(r"(?<!\\)[*?]")
-_ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
-_FIELDS: Final = re.compile(
-    r"^(label|context_id|id|timestamp|meta\..+|rois\.(label|confidence|sources|meta\..+)"
-    r"|sources\.(id|content_type|width|height|meta\..+))$"
-)
+# A query answers in a second with a million frames; the rest of a page needs some of it.
+BUDGET_S: Final = 0.8
+# So many rows are read in 20 ms: sooner than the source or id of every frame.
+_FEW: Final = 1_000
 
 
 def frames_matching(index: DatasetIndex, universe: BitMap, text: str) -> BitMap:
     """Return those of the frames that a query text matches. Raises QueryError.
 
-    Queries: up to 4 a term of the text, none for terms in the cache.
+    Queries: up to 4 a term of the text, none for terms in the cache; more for what only the rows
+    tell (URIs, ids by pattern, texts of a key with too many).
     """
-    try:
-        root = parse(text)
-    except ParseError as error:
-        raise _syntax_error(text, error) from error
-    except RecursionError as error:
-        raise QueryError("The query is nested too deeply.") from error
-    _check_size(root)
-    return _Evaluation(index, universe).frames(root, "label")
+    return Evaluation(index).frames(parse(text), universe)
 
 
-def _check_size(root: tree.Item) -> None:
-    """Refuse a query that would take long, before anything is looked up for it."""
-    terms = 0
-    waiting = [(root, 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        terms += isinstance(node, tree.Term | tree.Range | tree.From | tree.To)
-        if depth > DEPTH_MAX:
-            raise QueryError("The query is nested too deeply.", position=node.pos)
-        if terms > TERMS_MAX:
-            raise QueryError(f"The query has more than {TERMS_MAX:,} terms.", position=node.pos)
-        waiting += [(child, depth + 1) for child in node.children]
+def regions_matching(index: DatasetIndex, frames: BitMap, text: str) -> RegionSet:
+    """Return those regions of the frames that a text about single regions matches.
+
+    Raises QueryError. Queries: as `frames_matching`.
+    """
+    found = Evaluation(index).regions(parse_inside(text, "rois"), frames)
+    return found & index.regions_of(frames)
 
 
-def _syntax_error(text: str, error: Exception) -> QueryError:
-    place = re.search(r"at position (\d+)", str(error))
-    position = int(place.group(1)) if place else len(text)
-    near = text[position : position + 20]
-    where = f"at “{near}”" if near else "at its end"
-    return QueryError(f"The query cannot be read {where}.", position=position)
+class Evaluation:
+    """Evaluates trees over one dataset's index, all of them within one budget of time."""
 
-
-class _Evaluation:
-    """One text over one universe of frames."""
-
-    def __init__(self, index: DatasetIndex, universe: BitMap) -> None:
+    def __init__(self, index: DatasetIndex) -> None:
         self.index = index
-        self.universe = universe
+        self._deadline = time.monotonic() + BUDGET_S
 
-    def frames(self, node: tree.Item, field: str) -> BitMap:
-        """Return the frames of the universe that a part of the text matches."""
-        if isinstance(node, tree.Group | tree.FieldGroup | tree.Plus | tree.Boost):
-            return self.frames(node.children[0], field)
-        if isinstance(node, tree.Not | tree.Prohibit):
-            return self.universe - self.frames(node.children[0], field)
-        if isinstance(node, tree.AndOperation | tree.UnknownOperation):
-            found = self.universe
-            for child in node.children:
-                found = found & self.frames(child, field)
-            return found
-        if isinstance(node, tree.OrOperation):
-            return union(self.frames(child, field) for child in node.children)
-        if isinstance(node, tree.SearchField):
-            if node.name == "_exists_":
-                return self._exists(node)
-            return self.frames(node.expr, self._field(node))
-        return self._leaf(node, field) & self.universe
+    # --- frame space --------------------------------------------------------------------
 
-    def _field(self, node: tree.SearchField) -> str:
-        name = _ESCAPE.sub(r"\1", str(node.name)).removesuffix(".keyword")
-        if not _FIELDS.match(name):
-            raise QueryError(f"There is no field {name}.", position=node.pos)
-        return "label" if name == "rois.label" else name
+    def frames(self, clause: Clause, within: BitMap) -> BitMap:
+        """Return those of the frames that satisfy a tree; do not change it, it may be `within`."""
+        if not within:
+            return within
+        match clause:
+            case All():
+                return within
+            case And(_, _, children):
+                for child in sorted(children, key=_cost):
+                    within = self.frames(child, within)
+                return within
+            case Or(_, _, children):
+                found: list[BitMap] = []
+                left = within
+                for child in sorted(children, key=_cost):
+                    found.append(self.frames(child, left))
+                    left = left - found[-1]
+                return union(found)
+            case Not(_, _, child):
+                return within - self.frames(child, within)
+            case Single(_, _, "rois"):
+                return self._frames_of_single_regions(clause, within)
+            case Single(_, _, _, child):
+                return self._frames_of_single_sources(child, within)
+            case Exists(_, _, field):
+                return self._having(field) & within if _is_optional(field) else within
+            case Equal():
+                return self._equal(clause, within)
+            case Like():
+                return self._like(clause, within)
+            case Between():
+                return self._between(clause, within)
+        raise TypeError(f"{type(clause).__name__} is no clause")
 
-    def _exists(self, node: tree.SearchField) -> BitMap:
-        name = _ESCAPE.sub(r"\1", str(node.expr)).strip('"').removesuffix(".keyword")
-        if name in ("id", "context_id", "timestamp"):
-            return self.universe
-        if name in ("label", "rois.label", "rois"):
-            return self.index.has("label") & self.universe
-        if name.startswith("rois."):
-            return self.index.frames_of(self.index.region_has(name)) & self.universe
-        return self.index.has(name) & self.universe
+    def _having(self, field: str) -> BitMap:
+        if field.startswith("rois."):
+            return self.index.frames_of(self._regions_having(field))
+        return union(self.index.has(key) for key in self.index.keys_at(field))
 
-    def _leaf(self, node: tree.Item, field: str) -> BitMap:
-        if isinstance(node, tree.Phrase):
-            return self._equal(field, _ESCAPE.sub(r"\1", node.value[1:-1]))
-        if isinstance(node, tree.Word):
-            if _WILDCARD.search(node.value):
-                return self._wildcard(field, node)
-            return self._equal(field, _ESCAPE.sub(r"\1", node.value))
-        if isinstance(node, tree.Range):
-            return self._range(
-                field,
-                node,
-                str(node.low),
-                str(node.high),
-                include_low=node.include_low,
-                include_high=node.include_high,
-            )
-        if isinstance(node, tree.From):
-            return self._range(field, node, str(node.a), "*", include_low=node.include)
-        if isinstance(node, tree.To):
-            return self._range(field, node, "*", str(node.a), include_high=node.include)
-        kind = type(node).__name__.lower()
-        raise QueryError(f"A {kind} is not understood here.", position=node.pos)
-
-    def _equal(self, field: str, value: str) -> BitMap:
+    def _equal(self, clause: Equal, within: BitMap) -> BitMap:
+        field, value, number = clause.field, clause.value, clause.number
+        if "\x00" in value:
+            return BitMap()  # no text has one, and PostgreSQL refuses to be asked for it
         if field == "id":
             rows = Frame.objects.filter(dataset=self.index.dataset, frame_id=value)
-            return BitMap([ordinal_of(pk) for pk in rows.values_list("pk", flat=True)])
-        number = _number(value)
+            return BitMap(map(ordinal_of, rows.values_list("pk", flat=True))) & within
+        if field == "sources.uri":
+            return self._with_uri(clause, value, within)
+        if field == "saved":
+            saved_ms = math.nan if number is None else number
+            return self.index.saved_between(saved_ms, saved_ms) & within
+        if field == "saved_in_version":
+            return self._saved_in(clause, within)
         if field.startswith("rois."):
-            found = self.index.region_text(field, value)
-            if number is not None:
-                found = found | self.index.region_number_range(field, number, number)
-            return self.index.frames_of(found)
-        frames = self.index.text(field, value)
+            return self.index.frames_of(self._regions_equal(clause)) & within
+        found = [self.index.text(field, value)]
         if number is not None:
-            frames = frames | self.index.number_range(field, number, number)
+            found.append(self.index.number_range(field, number, number))
         if value in ("true", "false"):
-            frames = frames | self.index.boolean(field, value=value == "true")
-        return frames
+            found.append(self.index.boolean(field, value=value == "true"))
+        return union(found) & within
 
-    def _wildcard(self, field: str, node: tree.Word) -> BitMap:
-        if node.value == "*":
-            return self._any(field)
-        if field.startswith("rois.") or field == "id":
-            raise QueryError(f"{field} takes whole values, no * or ?.", position=node.pos)
-        too_many = QueryError(
-            f"{field} has over {WILDCARD_TERMS_MAX:,} values, too many for * and ?.",
-            position=node.pos,
-        )
+    def _like(self, clause: Like, within: BitMap) -> BitMap:
+        field = clause.field
+        if field in ("id", "sources.uri") and len(within) <= _FEW:
+            return self._on_rows(clause, within)
+        if field == "id":
+            found = BitMap()
+            for part in self.index.ids_like(clause.pattern):
+                self._check_time(clause)
+                found |= part
+            return found & within
+        if field == "sources.uri":
+            return self._with_uri(clause, clause.pattern, within)
+        if field == "saved_in_version":
+            return self._saved_in(clause, within)
+        if field.startswith("rois."):
+            return self.index.frames_of(self._regions_like(clause, within)) & within
+        sure, unsure = self._terms_like(clause)
+        found = self.index.with_terms(sure) & within
+        doubtful = (self.index.with_terms(unsure) & within) - found
         if self.index.is_overflowed(field):
-            raise too_many
-        pattern = _pattern(node.value)
+            doubtful = (self.index.has(field) & within) - found
+        return found | self._on_rows(clause, doubtful)
+
+    def _between(self, clause: Between, within: BitMap) -> BitMap:
+        field, low, high = clause.field, clause.low, clause.high
+        if low > high:
+            return BitMap()
+        if field == "saved":
+            return self.index.saved_between(low, high) & within
+        if field.startswith("rois."):
+            return self.index.frames_of(self._regions_between(clause, within)) & within
+        found = self.index.number_range(field, low, high) & within
+        if clause.of_times:
+            found = found | (self.index.with_terms(self._dates(clause)) & within)
+            if self.index.is_overflowed(field):
+                found = found | self._on_rows(clause, (self.index.has(field) & within) - found)
+        return found
+
+    def _saved_in(self, clause: Equal | Like, within: BitMap) -> BitMap:
+        versions = self.index.dataset.versions.values_list("pk", "uid")
+        wanted = [pk for pk, uid in versions if clause.matches(uid)]
+        return union(self.index.saved_in(pk) for pk in wanted) & within
+
+    def _with_uri(self, clause: Clause, wanted: str | Pattern, within: BitMap) -> BitMap:
+        if len(within) <= _FEW:
+            return self._on_rows(clause, within)
         found = []
-        for number, term in enumerate(self.index.walk(field, first=1024)):
-            if number >= WILDCARD_TERMS_MAX:
-                raise too_many
-            if pattern(term.value):
-                found.append(term.frames)
-        return union(found)
+        for segment in range(within.min() >> SEGMENT_BITS, (within.max() >> SEGMENT_BITS) + 1):
+            self._check_time(clause)
+            found.append(self.index.uris_in_segment(segment, wanted))
+        return union(found) & within
 
-    def _any(self, field: str) -> BitMap:
-        if field in ("id", "context_id", "timestamp"):
-            return self.universe
-        if field.startswith("rois."):
-            return self.index.frames_of(self.index.region_has(field))
-        return self.index.has(field)
+    def _terms_like(self, clause: Like) -> tuple[list[int], list[int]]:
+        """Return the terms that a pattern matches, and those that were cut and may be."""
+        self._check_time(clause)
+        sure: list[int] = []
+        unsure: list[int] = []
+        for pk, text in self.index.text_terms(clause.field, clause.pattern):
+            was_cut = len(text) == TEXT_MAX_CHARS and clause.field != "context_id"
+            if was_cut:
+                unsure.append(pk)
+            elif len(text) != TEXT_MAX_CHARS or clause.pattern.matches(text):
+                sure.append(pk)
+        return sure, unsure
 
-    def _range(
-        self,
-        field: str,
-        node: tree.Item,
-        low: str,
-        high: str,
-        *,
-        include_low: bool = True,
-        include_high: bool = True,
-    ) -> BitMap:
-        least = -math.inf if low == "*" else _number(low.strip('"'))
-        most = math.inf if high == "*" else _number(high.strip('"'))
-        if least is None or most is None:
-            raise QueryError("A range is of numbers, as in [0.5 TO 1].", position=node.pos)
-        if not include_low and math.isfinite(least):
-            least = math.nextafter(least, math.inf)
-        if not include_high and math.isfinite(most):
-            most = math.nextafter(most, -math.inf)
-        if field.startswith("rois."):
-            return self.index.frames_of(self.index.region_number_range(field, least, most))
-        return self.index.number_range(field, least, most)
+    def _dates(self, clause: Between) -> list[int]:
+        """Return the terms of a key that are dates in a range."""
+        self._check_time(clause)
+        terms = self.index.text_terms(clause.field)
+        return [pk for pk, text in terms if text[:1].isdigit() and clause.matches(text)]
+
+    def _on_rows(self, clause: Clause, candidates: BitMap) -> BitMap:
+        """Return those of the candidates that satisfy a clause by their rows."""
+        found = []
+        for row in self._rows(clause, candidates):
+            if frame_satisfies(clause, row):
+                found.append(row.frame.ordinal)
+        return BitMap(found)
+
+    def _rows(self, clause: Clause, frames: BitMap) -> Iterator[Row]:
+        """Yield the rows of frames as long as there is time. Queries: 2 for each 500."""
+        for part in chunks(to_array(frames).tolist()):
+            self._check_time(clause)
+            rows = Frame.objects.at(self.index.dataset, part).prefetch_related("sources")
+            for frame in rows:
+                yield Row(frame, list(frame.sources.all()))
+
+    def _check_time(self, clause: Clause) -> None:
+        if time.monotonic() > self._deadline:
+            raise QueryError(
+                "This takes too long: too many values have to be looked through. "
+                "Give the pattern a beginning, or narrow the filter by something else.",
+                position=clause.start,
+            )
+
+    # --- single regions -----------------------------------------------------------------
+
+    def _frames_of_single_regions(self, clause: Single, within: BitMap) -> BitMap:
+        regions = self.regions(clause.child, within)
+        if clause.least == 1 and clause.most == math.inf:
+            return self.index.frames_of(regions) & within
+        found = self.index.frames_with_count(regions, clause.least, clause.most) & within
+        if clause.least <= 0 <= clause.most:
+            found = found | (within - self.index.frames_of(regions))
+        return found
+
+    def regions(self, clause: Clause, within: BitMap) -> RegionSet:
+        """Return the regions that satisfy a tree, those of the frames and maybe of others."""
+        match clause:
+            case All():
+                return self.index.every_region()
+            case And(_, _, children):
+                kept = [child for child in children if not isinstance(child, Not)]
+                found = self.regions(kept[0] if kept else All(0, 0), within)
+                for child in kept[1:]:
+                    found = found & self.regions(child, within)
+                for child in children:
+                    if isinstance(child, Not):
+                        found = found - self.regions(child.child, within)
+                return found
+            case Or(_, _, children):
+                found = RegionSet()
+                for child in children:
+                    found = found | self.regions(child, within)
+                return found
+            case Not(_, _, child):
+                return self.index.every_region() - self.regions(child, within)
+            case Exists(_, _, field):
+                return self._regions_having(field)
+            case Equal():
+                return self._regions_equal(clause)
+            case Like():
+                return self._regions_like(clause, within)
+            case Between():
+                return self._regions_between(clause, within)
+        raise TypeError(f"{type(clause).__name__} is no clause about regions")
+
+    def _regions_having(self, field: str) -> RegionSet:
+        found = RegionSet()
+        for key in self.index.keys_at(field):
+            found = found | self.index.region_has(key)
+        return found
+
+    def _regions_equal(self, clause: Equal) -> RegionSet:
+        field, value, number = clause.field, clause.value, clause.number
+        if "\x00" in value:
+            return RegionSet()
+        found = self.index.region_text(field, value)
+        if number is not None:
+            found = found | self.index.region_number_range(field, number, number)
+        if value in ("true", "false"):
+            found = found | self.index.region_boolean(field, value=value == "true")
+        return found
+
+    def _regions_like(self, clause: Like, within: BitMap) -> RegionSet:
+        sure, unsure = self._terms_like(clause)
+        found = self.index.regions_with_terms(sure)
+        doubtful = self.index.regions_with_terms(unsure)
+        if self.index.is_overflowed(clause.field):
+            doubtful = self.index.region_has(clause.field)
+        return found | self._regions_on_rows(clause, self.index.frames_of(doubtful) & within)
+
+    def _regions_between(self, clause: Between, within: BitMap) -> RegionSet:
+        field = clause.field
+        if clause.low > clause.high:
+            return RegionSet()
+        found = self.index.region_number_range(field, clause.low, clause.high)
+        if clause.of_times:
+            found = found | self.index.regions_with_terms(self._dates(clause))
+            if self.index.is_overflowed(field):
+                candidates = self.index.frames_of(self.index.region_has(field)) & within
+                found = found | self._regions_on_rows(clause, candidates)
+        return found
+
+    def _regions_on_rows(self, clause: Clause, candidates: BitMap) -> RegionSet:
+        """Return the regions of the candidates that satisfy a clause by their rows."""
+        found: dict[int, BitMap] = {}
+        for row in self._rows(clause, candidates):
+            segment, first = self.index.region_place(row.frame.ordinal)
+            for number, roi in enumerate(row.frame.rois, first):
+                if region_satisfies(clause, roi):
+                    found.setdefault(segment, BitMap()).add(number)
+        return RegionSet(found)
+
+    # --- single sources -----------------------------------------------------------------
+
+    def _frames_of_single_sources(self, clause: Clause, within: BitMap) -> BitMap:
+        """Return the frames of which one source satisfies a tree.
+
+        The index tells it of frames with one source, and of clauses that stand alone. Of the
+        others it tells which may be, and their sources are read.
+        """
+        if isinstance(clause, All | Exists | Equal | Like | Between):
+            return self.frames(clause, within)
+        several = self.index.several_sources()
+        several = within if several is None else several & within
+        found = self.frames(clause, within - several)
+        return found | self._on_sources(clause, self._perhaps(clause, several))
+
+    def _perhaps(self, clause: Clause, within: BitMap) -> BitMap:
+        """Return the frames of which a source may satisfy a tree: all that do, and others."""
+        match clause:
+            case And(_, _, children):
+                for child in sorted(children, key=_cost):
+                    within = self._perhaps(child, within)
+                return within
+            case Or(_, _, children):
+                return union(self._perhaps(child, within) for child in children)
+            case Not():
+                return within
+        return self.frames(clause, within)
+
+    def _on_sources(self, clause: Clause, candidates: BitMap) -> BitMap:
+        """Return those of the candidates of which one source satisfies a tree, by its row."""
+        found = BitMap()
+        for part in chunks(to_array(candidates).tolist()):
+            self._check_time(clause)
+            pks = [frame_pk(self.index.dataset.pk, ordinal) for ordinal in part]
+            for source in Source.objects.filter(frame_id__in=pks).order_by():
+                if source_satisfies(clause, source):
+                    found.add(ordinal_of(source.frame_id))
+        return found
 
 
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and "_" not in text else None
+def _is_optional(field: str) -> bool:
+    """Whether a frame can be without a field."""
+    always = ("id", "context_id", "timestamp", "saved", "saved_in_version")
+    return field not in always and field not in ("sources.id", "sources.uri")
 
 
-def _pattern(text: str) -> Callable[[str], bool]:
-    """Return a test for a text with `*` and `?`.
-
-    Each piece between two `*` is looked for once, from left to right: no pattern is slow, where
-    a regular expression with ten `*` would go back and forth.
-    """
-    pieces = [
-        [None if char == "?" else char[-1] for char in re.findall(r"\\.|[^\\]", part, re.DOTALL)]
-        for part in re.split(r"(?<!\\)\*", text)
-    ]
-
-    def at(value: str, piece: list[str | None], start: int) -> bool:
-        return all(
-            wanted is None or value[start + offset] == wanted for offset, wanted in enumerate(piece)
-        )
-
-    def matches(value: str) -> bool:
-        first, *middle, last = pieces if len(pieces) > 1 else (pieces[0], [])
-        if len(pieces) == 1:
-            return len(value) == len(first) and at(value, first, 0)
-        if len(value) < sum(map(len, pieces)) or not at(value, first, 0):
-            return False
-        end = len(value) - len(last)
-        place = len(first)
-        for piece in middle:
-            while place + len(piece) <= end and not at(value, piece, place):
-                place += 1
-            if place + len(piece) > end:
-                return False
-            place += len(piece)
-        return at(value, last, end)
-
-    return matches
+def _cost(clause: Clause) -> int:
+    """Return what a clause costs beside the others: those of the rows come last."""
+    if isinstance(clause, And | Or):
+        return max(map(_cost, clause.children))
+    if isinstance(clause, Not):
+        return _cost(clause.child)
+    if isinstance(clause, Single):
+        return max(1, _cost(clause.child))
+    field = getattr(clause, "field", "")
+    if field == "sources.uri" or (field == "id" and isinstance(clause, Like)):
+        return 3
+    return 2 if isinstance(clause, Like) else 0
