@@ -16,6 +16,7 @@ from frames.models import Frame
 from frames.models.frame import ORDINAL_MASK, frame_pk
 from frames.search import contexts
 from frames.search.query import decode_after, encode_after
+from frames.search.values import page_by_rows, page_by_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -56,7 +57,8 @@ def page_of(
         "id": _by_id,
         "saved": _by_ordinal,
     }
-    found = pages[query.sort_key](index, matched, query, limit + 1)
+    find = pages.get(query.sort_key, _by_value)
+    found = find(index, matched, query, limit + 1)
     more = len(found) > limit
     return [ordinal for ordinal, _ in found[:limit]], found[limit - 1][1] if more else None
 
@@ -95,6 +97,15 @@ def _by_id(
 ) -> list[tuple[int, str]]:
     place = decode_after(query.after, str)
     return _by_columns(index, matched, ("frame_id",), place, query, limit)
+
+
+def _by_value(
+    index: DatasetIndex, matched: BitMap, query: FrameQuery, limit: int
+) -> list[tuple[int, str]]:
+    """Order of the values of a key: from the rows of a few frames, along the terms for many."""
+    few = len(matched) <= DIRECT_MAX and index.is_overflowed(query.sort_key)
+    find = page_by_rows if few or is_sparse(index, matched) else page_by_value
+    return find(index, matched, query.sort_key, query.after, limit, descending=query.descending)
 
 
 def _by_columns(

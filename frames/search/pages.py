@@ -12,19 +12,19 @@ from django.core.cache import cache as shared_cache
 
 from frames.index import store
 from frames.index.bitmaps import BitMap
-from frames.index.reader import DatasetIndex, TermFrames
+from frames.index.reader import DatasetIndex
 from frames.models import Frame, Source
 from frames.models.frame import ORDINAL_MASK, frame_pk, ordinal_of
-from frames.search import contexts, order
-from frames.search.errors import QueryError
+from frames.search import contexts, groups, order, strips
 from frames.search.lucene import frames_matching
 from frames.search.query import GROUP_URL, decode_after, encode_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from frames.models import Dataset, Version
     from frames.search.query import FrameQuery
+    from frames.search.strips import Timeline
 
 LABELS_MAX: Final = 1_000
 _EDGE_PROBES: Final = 4
@@ -56,16 +56,20 @@ class FramePage:
 class GroupRow:
     """One group: how many of its frames the version holds and the query matches, and the first.
 
-    `value` is the context id, or what the group's key has. Timestamps are those of the first and
-    last frame of the context that the version holds; None for groups by another key.
+    `value` is the context id, or what the group's key has, of `kind` TEXT, NUMBER or BOOLEAN.
+    Timestamps are those of the first and last frame of the context that the version holds; None
+    for groups by another key. The cover is the first that matches, of any where none does.
+    `timeline` is there for contexts under a filter.
     """
 
-    value: str
+    kind: int
+    value: str | float
     frames: int
     matched: int
     first_timestamp: float | None
     last_timestamp: float | None
     cover: FrameRow
+    timeline: Timeline | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +97,20 @@ class ContextPage:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A frame on a context's strip; `position` counts from 0."""
+    """A frame on a context's strip; `position` counts from 0, `place` runs from 0 to 1."""
 
     position: int
     timestamp: float
     frame_id: str
+    place: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContextStrip:
+    """A context along its time, with the frames to jump to."""
+
+    timeline: Timeline
+    marks: list[Mark]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,32 +147,41 @@ def frame_page(version: Version, query: FrameQuery, limit: int) -> FramePage:
 
 
 def group_page(version: Version, query: FrameQuery, limit: int) -> GroupPage:
-    """Return one page of groups, in order of their value, that have a match. Raises QueryError.
+    """Return one page of groups, in order of their value, of which any, every or no frame matches.
 
-    Queries: those of the filter, 1 to 2 for the groups, 2 for the first and last frames, 2 rows.
+    Raises QueryError. Queries: those of the filter, 1 to 2 for the groups, 2 for the first and
+    last frames, 2 for rows, and under a filter 2 and 1 for each large context for the timelines.
     """
     index = DatasetIndex(version.dataset)
     members = index.members(version)
     matched = _matched(index, members, query)
-    key = "context_id" if query.group == GROUP_URL else query.group
-    groups, after = _groups(index, members, matched, key, query, limit)
-    if key == "context_id":
-        first, last = _edges(index, members, groups), _edges(index, members, groups, last=True)
-        covers = first if matched is members else _edges(index, matched, groups)
+    found, after = groups.page_of(index, members, matched, query, limit)
+    first: dict[str, tuple[int, float]] = {}
+    last = first
+    timelines: dict[str, Timeline] = {}
+    if query.group == GROUP_URL:
+        held = [(str(group.value), group.held, group.hits) for group in found]
+        first, last = _edges(index, members, held), _edges(index, members, held, last=True)
+        edges = first
+        if matched is not members and query.scope != "none":
+            edges = _edges(index, matched, held)
+            timelines = strips.timelines(index, held)
+        covers = [edges[value][0] for value, _, _ in held]
     else:
-        covers = {value: (hits.min(), 0.0) for value, _, hits in groups}
-        first = last = {}
-    rows = rows_of(version.dataset, [covers[value][0] for value, _, _ in groups])
+        covers = [(group.hits or group.held).min() for group in found]
+    rows = rows_of(version.dataset, covers)
     items = [
         GroupRow(
-            value,
-            len(held),
-            len(hits),
-            first[value][1] if first else None,
-            last[value][1] if last else None,
-            row,
+            kind=group.kind,
+            value=group.value,
+            frames=len(group.held),
+            matched=len(group.hits),
+            first_timestamp=first[str(group.value)][1] if first else None,
+            last_timestamp=last[str(group.value)][1] if last else None,
+            cover=row,
+            timeline=timelines.get(str(group.value)),
         )
-        for (value, held, hits), row in zip(groups, rows, strict=True)
+        for group, row in zip(found, rows, strict=True)
     ]
     return GroupPage(len(members), len(matched), items, after)
 
@@ -195,22 +217,38 @@ def context_page(
     )
 
 
-def context_strip(version: Version, context_id: str, max_marks: int = 200) -> list[Mark]:
-    """Return up to `max_marks` frames of a context, evenly thinned, first and last among them."""
+def context_strip(
+    version: Version, context_id: str, query: FrameQuery, max_marks: int = 200
+) -> ContextStrip | None:
+    """Return a context along its time; None if it has no frame here. Raises QueryError.
+
+    Of the frames that match up to `max_marks` are marked, evenly thinned, first and last among
+    them. Queries: those of the filter, 1 for the order, 1 for the marks.
+    """
     if _NULL in context_id:
-        return []
+        return None
     index = DatasetIndex(version.dataset)
     held = index.text("context_id", context_id) & index.members(version)
-    ordered = contexts.in_order(index, context_id, held)
-    count = min(len(ordered), max_marks)
-    if not count:
-        return []
-    places = [round(i * (len(ordered) - 1) / max(1, count - 1)) for i in range(count)]
-    rows = Frame.objects.at(version.dataset, [int(ordered[place]) for place in places])
-    found = {pk: (time, name) for pk, time, name in rows.values_list("pk", "timestamp", "frame_id")}
-    return [
-        Mark(place, *found[frame_pk(version.dataset_id, int(ordered[place]))]) for place in places
+    if not held:
+        return None
+    matched = _matched(index, held, query)
+    column = contexts.column_of(index, context_id).of(held)
+    timeline = strips.timeline(column.timestamps, column.is_in(matched))
+    hits = timeline.hits
+    count = min(len(hits), max_marks)
+    chosen = [int(hits[round(i * (len(hits) - 1) / max(1, count - 1))]) for i in range(count)]
+    ordinals = column.ordinals[chosen].tolist()
+    ids = dict(Frame.objects.at(version.dataset, ordinals).values_list("pk", "frame_id"))
+    marks = [
+        Mark(
+            position,
+            float(column.timestamps[position]),
+            ids[frame_pk(version.dataset_id, ordinal)],
+            float(timeline.places[position]),
+        )
+        for position, ordinal in zip(chosen, ordinals, strict=True)
     ]
+    return ContextStrip(timeline, marks)
 
 
 def frame_detail(version: Version, frame_id: str, query: FrameQuery) -> FrameDetail | None:
@@ -272,6 +310,15 @@ def label_counts(version: Version) -> list[LabelCount]:
     return [LabelCount(label, count) for label, count in found]
 
 
+def matched_frames(version: Version, query: FrameQuery) -> BitMap:
+    """Return all frames of a version that match, whatever page of them is asked for.
+
+    Not to be changed. Raises QueryError. Queries: those of the filter.
+    """
+    index = DatasetIndex(version.dataset)
+    return _matched(index, index.members(version), query)
+
+
 def _matched(index: DatasetIndex, within: BitMap, query: FrameQuery) -> BitMap:
     """Return those of the frames that the filter matches: `within` itself if there is none."""
     found = within
@@ -280,44 +327,6 @@ def _matched(index: DatasetIndex, within: BitMap, query: FrameQuery) -> BitMap:
     if query.q:
         found = frames_matching(index, found, query.q)
     return found
-
-
-def _groups(
-    index: DatasetIndex, members: BitMap, matched: BitMap, key: str, query: FrameQuery, limit: int
-) -> tuple[list[tuple[str, BitMap, BitMap]], str | None]:
-    """Return (value, frames held, frames matched) of groups, and the next page's token."""
-    place = decode_after(query.after, str)
-    after = place[0] if place else None
-    found: list[tuple[str, BitMap, BitMap]] = []
-    if key == "context_id" and order.is_sparse(index, matched):
-        terms: Iterable[TermFrames] = _sparse_contexts(
-            index, matched, after, descending=query.descending, limit=limit + 1
-        )
-    elif index.is_overflowed(key):
-        raise QueryError(f"{key} has too many values to group by.", field="group")
-    else:
-        terms = index.walk(key, after=after, descending=query.descending)
-    for value, frames in terms:
-        hits = frames & matched
-        if hits:
-            held = hits if matched is members else frames & members
-            found.append((value, held, hits))
-            if len(found) > limit:
-                break
-    more = len(found) > limit
-    found = found[:limit]
-    return found, encode_after(found[-1][0]) if more else None
-
-
-def _sparse_contexts(
-    index: DatasetIndex, matched: BitMap, after: str | None, *, descending: bool, limit: int
-) -> list[TermFrames]:
-    """Return the next contexts of a few frames, found through their rows, in order. Queries: 2."""
-    rows = Frame.objects.at(index.dataset, matched).values_list("context_id", flat=True)
-    values = sorted(set(rows), reverse=descending)
-    if after is not None:
-        values = [v for v in values if (v < after if descending else v > after)]
-    return index.texts("context_id", values[:limit])
 
 
 def _edges(

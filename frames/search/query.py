@@ -24,14 +24,22 @@ VIEWS: Final = ("grid", "table")
 PANELS: Final = ("", "facets", "filter")
 GROUP_NONE: Final = "none"
 GROUP_URL: Final = "url"
-GROUP_KEYS: Final = ("label", "sources.id", "sources.content_type", "meta.")
-# What frames can be sorted by, and what it is called.
+# What frames can be grouped and sorted by: the keys of the index that people know.
+KEY: Final = re.compile(
+    r"label|sources\.(id|content_type|width|height|meta\..+)"
+    r"|rois\.(label|confidence|sources|meta\..+)|meta\..+",
+    re.DOTALL,
+)
+# What frames can be sorted by beside those, and what it is called.
 SORTS: Final = {
     "context_id": "Context ID",
     "timestamp": "Timestamp",
     "id": "ID",
     "saved": "Last update time",
 }
+SAMPLE_MAX: Final = 48
+COLUMNS_MAX: Final = 12
+ALL_SOURCES: Final = "*"
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _INTEGERS: Final = range(-(2**63), 2**63)
@@ -75,7 +83,7 @@ class FrameQuery:
         )
         if len(query.q) > Q_MAX_CHARS:
             raise QueryError(f"The query is longer than {Q_MAX_CHARS:,} characters.")
-        if "\x00" in query.q + query.label + query.group:
+        if any("\x00" in value for value in query.params().values()):
             raise QueryError("The query holds a null character.")
         if query.size not in SIZES:
             raise QueryError("size is s, m or l.", field="size")
@@ -85,19 +93,49 @@ class FrameQuery:
             raise QueryError("view is grid or table.", field="view")
         if query.panel not in PANELS:
             raise QueryError("panel is facets or filter.", field="panel")
-        if query.sort_key not in SORTS:
-            raise QueryError(f"sort is one of {', '.join(SORTS)}.", field="sort")
-        if query.group not in (GROUP_NONE, GROUP_URL) and not query.group.startswith(GROUP_KEYS):
+        if query.sort_key not in SORTS and not KEY.fullmatch(query.sort_key):
             raise QueryError(
-                "group is none, url, label, sources.id, sources.content_type or meta.<key>.",
-                field="group",
+                f"sort is one of {', '.join(SORTS)}, label, or a key of meta, sources or rois.",
+                field="sort",
+            )
+        if query.group not in (GROUP_NONE, GROUP_URL) and not KEY.fullmatch(query.group):
+            raise QueryError(
+                "group is none, url, label, or a key of meta, sources or rois.", field="group"
             )
         if query.group != GROUP_NONE and query.sort_key != "context_id":
             raise QueryError(
                 "Groups are sorted by their own value. Choose Split Preview to sort frames.",
                 field="sort",
             )
+        if query.sample and query.group in (GROUP_NONE, GROUP_URL):
+            raise QueryError("Choose the property to sample by.", field="group")
+        if query.sample and not query.sample_size:
+            raise QueryError(f"sample is a number from 1 to {SAMPLE_MAX}.", field="sample")
+        if query.match and not query.group.startswith("rois."):
+            raise QueryError("Only regions are matched: choose a key of rois.", field="match")
+        if len(query.column_keys) > COLUMNS_MAX or not all(map(KEY.fullmatch, query.column_keys)):
+            raise QueryError(
+                f"columns are up to {COLUMNS_MAX} keys of meta, sources or rois, parted by commas.",
+                field="columns",
+            )
         return query
+
+    @property
+    def sample_size(self) -> int:
+        """How many frames of each value are wanted; 0 where that is no number from 1 on."""
+        if not self.sample.isascii() or not self.sample.isdigit() or len(self.sample) > 4:
+            return 0
+        return int(self.sample) if int(self.sample) <= SAMPLE_MAX else 0
+
+    @property
+    def column_keys(self) -> list[str]:
+        """The keys that the table shows beside its own columns, each once."""
+        return list(dict.fromkeys(filter(None, self.columns.split(","))))
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether groups are shown and not each frame."""
+        return self.group != GROUP_NONE
 
     @property
     def sort_key(self) -> str:
@@ -140,11 +178,11 @@ def decode_after(token: str, *types: type | tuple[type, ...]) -> list[Any] | Non
     try:
         place = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except (binascii.Error, ValueError, RecursionError) as error:
-        raise _foreign() from error
+        raise foreign_token() from error
     if not isinstance(place, list) or len(place) != len(types):
-        raise _foreign()
+        raise foreign_token()
     if not all(isinstance(v, t) and _is_stored(v) for v, t in zip(place, types, strict=True)):
-        raise _foreign()
+        raise foreign_token()
     return place
 
 
@@ -157,7 +195,8 @@ def _is_stored(value: Any) -> bool:
     return math.isfinite(value) if isinstance(value, float) else value in _INTEGERS
 
 
-def _foreign() -> QueryError:
+def foreign_token() -> QueryError:
+    """Return what refuses a token of another order."""
     return QueryError(
         "This page does not belong to this order. Start from the first.", field="after"
     )

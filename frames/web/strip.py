@@ -1,4 +1,4 @@
-"""The strip to jump along a context: a mark at each moment, gaps where nothing was recorded."""
+"""The strip along a context: hits to jump to, gaps where nothing was recorded, doubtful times."""
 
 from __future__ import annotations
 
@@ -6,20 +6,40 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from frames.search import pages
+from frames.search.query import FrameQuery
+from frames.search.strips import gaps_after
 from frames.web.addresses import frame_address
-from frames.web.text import moment
+from frames.web.text import moment, plural, span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy.typing as npt
+
     from frames.models import Version
     from frames.search.pages import Mark
+    from frames.search.strips import Timeline
 
 WIDTH: Final = 1000
+# As many as a card has pixels for.
+CARD_WIDTH: Final = 200
 MAX_MARKS: Final = 200
-# A pause is a gap when it is this many times the usual one.
-GAP_FACTOR: Final = 2.5
+# Around a mark, where no other is nearer.
+_REACH: Final = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A timeline drawn: paths in an SVG of `width` by 10, and the same in words."""
+
+    width: int
+    hits: str
+    gaps: str
+    doubts: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +48,7 @@ class StripMark:
 
     x: str
     hit_x: str
+    hit_width: str
     moment: str
     url: str
     is_current: bool
@@ -36,10 +57,10 @@ class StripMark:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """A context's frames along its time, thinned where they are many."""
+    """A context's frames along its time; `marks` are thinned where they are many."""
 
     marks: list[StripMark]
-    hit_width: str
+    lane: Lane
     first: str
     last: str
 
@@ -47,31 +68,48 @@ class Strip:
 def strip_of(
     version: Version, context_id: str, found_by: Mapping[str, str], current: float | None = None
 ) -> Strip | None:
-    """Return the strip of a context, None where it has one moment only.
+    """Return the strip of a context, None where it has one frame only.
 
-    `current` is the timestamp of the frame being looked at; the mark at or before it is lit.
+    Marks are the frames that the filter `found_by` keeps. `current` is the timestamp of the frame
+    being looked at; the mark at or before it is lit. Raises QueryError.
     """
-    marks = pages.context_strip(version, context_id, MAX_MARKS)
-    if len(marks) < 2:
+    found = pages.context_strip(version, context_id, FrameQuery(**found_by), MAX_MARKS)
+    if found is None or len(found.timeline.places) < 2:
         return None
-    lit = _at_or_before(marks, current)
-    # As wide as they can be pointed at without covering one another.
-    hit_width = WIDTH / len(marks)
+    lit = _at_or_before(found.marks, current)
+    places = [mark.place * WIDTH for mark in found.marks]
     return Strip(
         marks=[
             StripMark(
                 x=f"{x:.1f}",
-                hit_x=f"{x - hit_width / 2:.1f}",
+                hit_x=f"{begin:.1f}",
+                hit_width=f"{end - begin:.1f}",
                 moment=moment(mark.timestamp),
                 url=frame_address(version, mark.frame_id, found_by),
                 is_current=number == lit,
                 is_stop=number == max(0, lit),
             )
-            for number, (mark, x) in enumerate(zip(marks, _places(marks), strict=True))
+            for number, (mark, x, (begin, end)) in enumerate(
+                zip(found.marks, places, _reaches(places), strict=True)
+            )
         ],
-        hit_width=f"{hit_width:.1f}",
-        first=moment(marks[0].timestamp),
-        last=moment(marks[-1].timestamp),
+        lane=lane_of(found.timeline, WIDTH, is_filtered=bool(found_by)),
+        first=moment(found.timeline.first),
+        last=moment(found.timeline.last),
+    )
+
+
+def lane_of(timeline: Timeline, width: int, *, is_filtered: bool) -> Lane:
+    """Draw a timeline, its hits joined where they touch, and tell it in words."""
+    places = np.minimum(timeline.places * width, width - 1).astype(np.int64)
+    doubtful = np.union1d(timeline.shared, timeline.stray)
+    gaps = [(int(gap.begin * width) + 1, int(gap.end * width)) for gap in timeline.gaps]
+    return Lane(
+        width=width,
+        hits=_bars(places[timeline.hits]),
+        gaps="".join(_bar(begin, max(begin + 1, end)) for begin, end in gaps),
+        doubts=_bars(places[doubtful]),
+        text=_words(timeline, is_filtered=is_filtered),
     )
 
 
@@ -81,22 +119,50 @@ def gaps_between(timestamps: Sequence[float]) -> dict[int, float]:
     >>> gaps_between([0, 33, 66, 500, 533])
     {3: 434}
     """
-    steps = [later - earlier for earlier, later in itertools.pairwise(timestamps)]
-    usual = sorted(step for step in steps if step > 0)
-    if len(usual) < 2:
-        return {}
-    limit = usual[len(usual) // 2] * GAP_FACTOR
-    return {position: step for position, step in enumerate(steps, start=1) if step > limit}
+    before = gaps_after(np.array(timestamps, dtype=np.float64))
+    return {number + 1: timestamps[number + 1] - timestamps[number] for number in before}
+
+
+def _words(timeline: Timeline, *, is_filtered: bool) -> str:
+    parts = []
+    if is_filtered and len(timeline.hits):
+        parts.append(f"{plural(len(timeline.hits), 'frame')} found")
+    if timeline.gaps:
+        longest = max(gap.length for gap in timeline.gaps)
+        parts.append(f"{plural(len(timeline.gaps), 'gap')}, the longest {span(longest)}")
+    if len(timeline.shared):
+        parts.append(f"{plural(len(timeline.shared), 'frame')} at the time of another")
+    if len(timeline.stray):
+        parts.append(f"{plural(len(timeline.stray), 'frame')} near time zero among dates")
+    return "; ".join(parts)
+
+
+def _bars(columns: npt.NDArray[np.int64]) -> str:
+    """Return a path with a bar for each run of columns."""
+    filled = np.unique(columns)
+    if not len(filled):
+        return ""
+    breaks = np.flatnonzero(np.diff(filled) > 1)
+    begins = filled[np.append(0, breaks + 1)].tolist()
+    ends = filled[np.append(breaks, len(filled) - 1)].tolist()
+    return "".join(_bar(begin, end + 1) for begin, end in zip(begins, ends, strict=True))
+
+
+def _bar(begin: int, end: int) -> str:
+    return f"M{begin} 0h{end - begin}v10h-{end - begin}z"
+
+
+def _reaches(places: Sequence[float]) -> list[tuple[float, float]]:
+    """Return where each mark can be pointed at: up to halfway to the next one."""
+    middles = [(left + right) / 2 for left, right in itertools.pairwise(places)]
+    begins = [max(x - _REACH, low) for x, low in zip(places, [-_REACH, *middles], strict=True)]
+    ends = [
+        min(x + _REACH, high) for x, high in zip(places, [*middles, WIDTH + _REACH], strict=True)
+    ]
+    return list(zip(begins, ends, strict=True))
 
 
 def _at_or_before(marks: Sequence[Mark], current: float | None) -> int:
     if current is None:
         return -1
     return max(0, sum(mark.timestamp <= current for mark in marks) - 1)
-
-
-def _places(marks: Sequence[Mark]) -> list[float]:
-    first, length = marks[0].timestamp, marks[-1].timestamp - marks[0].timestamp
-    if length <= 0:
-        return [number * WIDTH / (len(marks) - 1) for number in range(len(marks))]
-    return [(mark.timestamp - first) / length * WIDTH for mark in marks]

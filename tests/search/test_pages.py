@@ -192,7 +192,9 @@ def test_a_context_steps_through_its_frames_in_timestamp_order(
             assert detail.previous == (ids[position - 1] if position else None)
             assert detail.next == (ids[position + 1] if position + 1 < len(ids) else None)
             assert (detail.first, detail.last) == (ids[0], ids[-1])
-        marks = pages.context_strip(version, context_id, max_marks=3)
+        strip = pages.context_strip(version, context_id, FrameQuery(), max_marks=3)
+        assert strip is not None
+        marks = strip.marks
         assert [m.frame_id for m in marks] == [everything[m.position][2] for m in marks]
         assert marks[0].position == 0
         if len(everything) > 1:
@@ -212,7 +214,7 @@ def test_a_context_or_frame_of_another_version_is_not_there() -> None:
 def test_an_id_with_a_null_character_is_not_there(name: str) -> None:
     version = make_version(frames=[make_frame("one", context_id="a")])
     assert pages.context_page(version, name, FrameQuery(), 10) is None
-    assert pages.context_strip(version, name) == []
+    assert pages.context_strip(version, name, FrameQuery()) is None
     assert pages.frame_detail(version, name, FrameQuery()) is None
 
 
@@ -275,16 +277,11 @@ def test_a_token_nested_without_end_is_refused() -> None:
         pages.frame_page(version, FrameQuery(after=token), 10)
 
 
-@pytest.mark.parametrize(
-    "query", [FrameQuery(group="meta.k"), FrameQuery(q="meta.k:v*"), FrameQuery(q="meta.k:?1")]
-)
-def test_a_key_with_too_many_values_is_not_walked_in_part(
-    monkeypatch: pytest.MonkeyPatch, query: FrameQuery
-) -> None:
+def test_a_key_with_too_many_values_is_not_walked_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("frames.index.writer.TEXTS_PER_KEY_MAX", 2)
     version = make_version(frames=[make_frame(f"f{n}", meta={"k": f"v{n}"}) for n in range(4)])
     with pytest.raises(QueryError, match="too many"):
-        pages.group_page(version, query, 10)
+        pages.group_page(version, FrameQuery(group="meta.k"), 10)
 
 
 def test_of_many_labels_the_most_frequent_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
