@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from frames.actions import audit, jobs
+from frames.actions import audit, garbage, jobs
 from frames.actions.fields import Refused
 from frames.actions.frames import lock_dataset
 from frames.actions.queue import enqueue
@@ -127,6 +127,8 @@ def _remove(job: Job) -> None:
         store.delete_range(RegionOffsets, first, end)
         store.delete_range(Identities, first, end)
         dataset.delete()
+        # Its previews, but those that other datasets of the project show.
+        garbage.start(job.project, actor=job.created_by)
         jobs.finish(job, Job.State.DONE, f"{job.options['name']} is removed.")
 
 

@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, datasets: list[str], **options: Any) -> None:
         """Check one dataset after the other and print every difference."""
-        chosen = Dataset.objects.order_by("pk")
+        chosen = Dataset.objects.live().order_by("pk")
         if datasets:
             chosen = chosen.filter(uid__in=datasets)
         differences = 0

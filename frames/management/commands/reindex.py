@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, datasets: list[str], **options: Any) -> None:
         """Rebuild one dataset after the other."""
-        chosen = Dataset.objects.order_by("pk")
+        chosen = Dataset.objects.live().order_by("pk")
         if datasets:
             chosen = chosen.filter(uid__in=datasets)
             if missing := set(datasets) - set(chosen.values_list("uid", flat=True)):
