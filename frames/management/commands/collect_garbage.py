@@ -62,9 +62,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{project.name}: {removed} {verb}, {size} of files")
             if found.waiting:
                 waiting = plural(found.waiting, "frame revision")
-                self.stdout.write(
-                    f"{project.name}: {waiting} garbage for less than the grace period"
-                )
+                self.stdout.write(f"{project.name}: {waiting} within the grace period")
         if not projects and not options["dry_run"]:
             strays = plural(garbage.collect_strays(), "preview file")
             self.stdout.write(f"{strays} without a row removed")
