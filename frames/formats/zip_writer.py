@@ -57,11 +57,11 @@ class ZipWriter:
         copyfileobj(self._directory, self._file)
         self._directory.close()
         count = self._count
-        if count >= _LIMIT_16 or begin + size >= _LIMIT_32:
+        if count >= _LIMIT_16 or _is_wide(begin + size):
             head = (b"PK\x06\x06", 44, _MADE_BY_UNIX, _VERSION_ZIP64, 0, 0)
             self._file.write(struct.pack("<4sQHHIIQQQQ", *head, count, count, size, begin))
             self._file.write(struct.pack("<4sIQI", b"PK\x06\x07", 0, begin + size, 1))
-            count, size, begin = _LIMIT_16, min(size, _LIMIT_32), min(begin, _LIMIT_32)
+            count, size, begin = _LIMIT_16, _LIMIT_32, _LIMIT_32
         end = (b"PK\x05\x06", 0, 0, count, count, size, begin, 0)
         self._file.write(struct.pack("<4sHHHHIIH", *end))
 
@@ -70,8 +70,8 @@ class ZipWriter:
         encoded = name.encode()
         method = 0 if stored or not data else _DEFLATED
         packed = stored or len(data)
-        large = size >= _LIMIT_32 or packed >= _LIMIT_32
-        far = self._offset >= _LIMIT_32
+        large = _is_wide(size) or _is_wide(packed)
+        far = _is_wide(self._offset)
         version = _VERSION_ZIP64 if large or far else _VERSION_DEFLATE
         sizes = (_LIMIT_32, _LIMIT_32) if large else (packed, size)
         common = (version, _UTF8_NAME, method, 0, _DATE, crc, *sizes, len(encoded))
@@ -82,9 +82,14 @@ class ZipWriter:
 
         wide = ((size, packed) if large else ()) + ((self._offset,) if far else ())
         more = struct.pack(f"<HH{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
-        place = (0, 0, 0, _REGULAR_FILE, min(self._offset, _LIMIT_32))
+        place = (0, 0, 0, _REGULAR_FILE, _LIMIT_32 if far else self._offset)
         entry = ("<4sHHHHHHIIIHHHHHII", b"PK\x01\x02", _MADE_BY_UNIX, *common, len(more), *place)
         self._directory.write(struct.pack(*entry) + encoded + more)
 
         self._offset += len(header) + len(encoded) + len(extra) + packed
         self._count += 1
+
+
+def _is_wide(value: int) -> bool:
+    """Whether a size or an offset has no room in 32 bits, of which the greatest says so."""
+    return value >= _LIMIT_32
