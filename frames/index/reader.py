@@ -323,6 +323,22 @@ class DatasetIndex:
             cache.put(slot, found, len(found.serialize()))
         return found
 
+    def with_region_without(self, key: str) -> BitMap:
+        """Return the frames with a region that has no value of a region key; not to be changed.
+
+        Queries: up to 5, none from the cache.
+        """
+        slot = ("region without", key, self._generation)
+        found: BitMap | None = cache.get(slot)
+        if found is None:
+            every = {
+                segment: BitMap(range(int(offsets[-1])))
+                for segment, offsets in self._offsets().items()
+            }
+            found = self.frames_of(RegionSet(every) - self.region_has(key))
+            cache.put(slot, found, len(found.serialize()))
+        return found
+
     def is_single_valued(self, key: str) -> bool:
         """Whether no frame has two values of a key in different runs. Queries: up to 4."""
         key = _frame_space(key)
@@ -499,15 +515,21 @@ class DatasetIndex:
     def ids_like(self, pattern: Pattern) -> Iterator[BitMap]:
         """Yield, part by part, the revisions of frames whose id a pattern matches.
 
-        Queries: 1 for each 20,000 of them; without a literal beginning it reads every id.
+        Queries: 1 for each 20,000 not in the cache; without a beginning it reads every id.
         """
         after: tuple[str, int] | None = None
         while True:
-            rows = store.frame_ids_like(self.dataset.pk, pattern, after, limit=20_000)
-            yield BitMap([pk & ORDINAL_MASK for _, pk in rows])
-            if len(rows) < 20_000:
+            slot = ("ids", pattern, after, self._generation)
+            part: tuple[BitMap, tuple[str, int] | None] | None = cache.get(slot)
+            if part is None:
+                rows = store.frame_ids_like(self.dataset.pk, pattern, after, limit=20_000)
+                found = BitMap([pk & ORDINAL_MASK for _, pk in rows])
+                part = found, rows[-1] if len(rows) == 20_000 else None
+                cache.put(slot, part, len(found.serialize()))
+            found, after = part
+            yield found
+            if after is None:
                 return
-            after = rows[-1]
 
     def _first_saved(self, ms: float) -> int:
         """Return the ordinal behind which all revisions were written at `ms` or later."""

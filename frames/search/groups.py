@@ -53,8 +53,23 @@ def page_of(
     if len(found) <= limit:
         return found, None
     last = found[limit - 1]
-    place = (last.value,) if by_context else (last.kind, last.value)
-    return found[:limit], encode_after(*place)
+    return found[:limit], encode_after(last.value) if by_context else encode_group(last)
+
+
+def encode_group(group: Group | values.Group) -> str:
+    """Return the token of the groups behind one value of a key."""
+    return encode_after(group.kind, group.value)
+
+
+def decode_group(after: str) -> tuple[int, str | float] | None:
+    """Return the kind and value of a token; raise QueryError for one of another order."""
+    place = decode_after(after, int, (int, float, str))
+    if place is None:
+        return None
+    kind, value = place
+    if kind not in VALUE_KINDS or isinstance(value, str) == (kind == NUMBER):
+        raise foreign_token()
+    return kind, float(value) if kind == NUMBER else value
 
 
 def is_wanted(scope: str, held: int, hits: int) -> bool:
@@ -74,13 +89,7 @@ def _values(
 ) -> Iterator[Group]:
     if index.is_overflowed(query.group):
         raise QueryError(f"{query.group} has too many values to group by.", field="group")
-    place = decode_after(query.after, int, (int, float, str))
-    start = None
-    if place is not None:
-        kind, value = place
-        if kind not in VALUE_KINDS or isinstance(value, str) == (kind == NUMBER):
-            raise foreign_token()
-        start = (kind, float(value) if kind == NUMBER else value)
+    start = decode_group(query.after)
     within = candidates_of(members, matched, query)
     for kind, value, frames in values.groups(
         index, within, query.group, start=start, descending=query.descending

@@ -141,7 +141,7 @@ def frame_page(version: Version, query: FrameQuery, limit: int) -> FramePage:
     """
     index = DatasetIndex(version.dataset)
     members = index.members(version)
-    matched = _matched(index, members, query)
+    matched = matching(index, members, query)
     ordinals, after = order.page_of(index, matched, query, limit)
     return FramePage(len(members), len(matched), rows_of(version.dataset, ordinals), after)
 
@@ -154,7 +154,7 @@ def group_page(version: Version, query: FrameQuery, limit: int) -> GroupPage:
     """
     index = DatasetIndex(version.dataset)
     members = index.members(version)
-    matched = _matched(index, members, query)
+    matched = matching(index, members, query)
     found, after = groups.page_of(index, members, matched, query, limit)
     first: dict[str, tuple[int, float]] = {}
     last = first
@@ -199,7 +199,7 @@ def context_page(
     held = index.text("context_id", context_id) & index.members(version)
     if not held:
         return None
-    matched = _matched(index, held, query)
+    matched = matching(index, held, query)
     place = decode_after(query.after, str)
     everything = contexts.in_order(index, context_id, held)
     found = contexts.in_order(index, context_id, matched, after=place[0] if place else None)
@@ -231,7 +231,7 @@ def context_strip(
     held = index.text("context_id", context_id) & index.members(version)
     if not held:
         return None
-    matched = _matched(index, held, query)
+    matched = matching(index, held, query)
     column = contexts.column_of(index, context_id).of(held)
     timeline = strips.timeline(column.timestamps, column.is_in(matched))
     hits = timeline.hits
@@ -265,7 +265,7 @@ def frame_detail(version: Version, frame_id: str, query: FrameQuery) -> FrameDet
     if frame is None:
         return None
     held = index.text("context_id", frame.context_id) & members
-    matched = _matched(index, held, query)
+    matched = matching(index, held, query)
     ordered = contexts.in_order(index, frame.context_id, matched | BitMap([frame.ordinal])).tolist()
     position = ordered.index(frame.ordinal)
     wanted = {
@@ -316,10 +316,10 @@ def matched_frames(version: Version, query: FrameQuery) -> BitMap:
     Not to be changed. Raises QueryError. Queries: those of the filter.
     """
     index = DatasetIndex(version.dataset)
-    return _matched(index, index.members(version), query)
+    return matching(index, index.members(version), query)
 
 
-def _matched(index: DatasetIndex, within: BitMap, query: FrameQuery) -> BitMap:
+def matching(index: DatasetIndex, within: BitMap, query: FrameQuery) -> BitMap:
     """Return those of the frames that the filter matches: `within` itself if there is none."""
     found = within
     if query.label:
