@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from celery import shared_task
 
-from frames.actions import deletions, garbage, imports, jobs, previews, views
+from frames.actions import checks, deletions, edits, exports, garbage, imports, jobs, previews, views
 from frames.models import Job, Project
 
 if TYPE_CHECKING:
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 # Who does the work of each kind of job.
 RUNNERS: Final[dict[str, Callable[[str], None]]] = {
     Job.Kind.IMPORT: imports.run,
+    Job.Kind.EDIT: edits.run,
+    Job.Kind.CHECK: checks.run,
     Job.Kind.COLLECT: garbage.run,
+    Job.Kind.EXPORT: exports.run,
     Job.Kind.DELETE: deletions.run,
 }
 

@@ -59,8 +59,8 @@ def make_frame(
     return FrameData(
         frame_id=frame_id,
         context_id=context_id,
-        timestamp=timestamp,
-        sources=[SourceData("default", uri, "image/jpeg", 640, 480, timestamp)],
+        timestamp=float(timestamp),
+        sources=[SourceData("default", uri, "image/jpeg", 640, 480, float(timestamp))],
         rois=rois if rois is not None else boxes,
         meta=meta or {},
     )

@@ -10,13 +10,14 @@ from django.db import transaction
 from django.utils import timezone
 from pyroaring import BitMap
 
-from frames.actions import audit
+from frames.actions import audit, checks
 from frames.actions.datasets import CURRENT
 from frames.actions.fields import (
     Refused,
     clean_description,
     clean_metadata,
     clean_name,
+    clean_reason,
     clean_tags,
     refuse_taken,
 )
@@ -109,18 +110,20 @@ def draft_for_writing(dataset: Dataset, *, actor: User | None) -> Version:
 def publish(version: Version, *, actor: User | None, name: str = "", reason: str = "") -> Version:
     """Make a draft final, under a new name if one is given. Raises Refused.
 
-    `reason` is why it is published although its checks found defects; the audit log keeps it.
+    It must have passed its checks as it is now, or there is a `reason` why it need not, which
+    stays in the audit log.
     """
     with transaction.atomic():
         version = _lock_draft(version)
         _refuse_while_importing(version)
+        checked = checks.refuse_unchecked(version, clean_reason(reason))
         version.status = Version.Status.PUBLISHED
         version.published_at = version.updated_at = timezone.now()
         if name:
             version.name = _new_name(version, name)
         version.save(update_fields=["status", "published_at", "updated_at", "name"])
         _touch(version.dataset, actor)
-        _record("publish", version, actor, reason=reason)
+        _record("publish", version, actor, **checked)
     return version
 
 
@@ -135,7 +138,7 @@ def snapshot(
 ) -> tuple[Version, Version]:
     """Publish a draft under a name, or the time, and continue it in a new draft; return both.
 
-    The version keeps its id. Raises Refused.
+    The version keeps its id. What holds for `publish` holds here. Raises Refused.
     """
     with transaction.atomic():
         now = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
@@ -371,8 +374,11 @@ def _new_name(version: Version, name: str) -> str:
 
 
 def _refuse_while_importing(version: Version) -> None:
-    if Job.objects.unfinished().filter(version=version).exists():
-        raise Refused(f"An import into {version.name} is running. Wait for it, or cancel it.")
+    writing = Job.objects.unfinished().exclude(kind__in=[Job.Kind.CHECK, Job.Kind.EXPORT])
+    if writing.filter(version=version).exists():
+        raise Refused(
+            f"An import into {version.name} or an edit of it is running. Wait for it, or cancel it."
+        )
 
 
 def _free_name(dataset: Dataset, name: str) -> str:

@@ -25,7 +25,8 @@ class Job(models.Model):
     `position` items are done for good: a job whose worker died goes on behind them. A job that
     writes frames keeps three bitmaps of ordinals: `staged` are the revisions it has written, which
     its version gets all at once at the end, `replaced` those that they take the place of, and
-    `seen` every frame met, so that a second one with the same id is found. `options` is what was
+    `seen` every frame met, so that a second one with the same id is found. `selected` are the
+    revisions that an edit is about; what it staged and replaced stays, to be undone. `options` is what was
     asked, `result` what came of it. `heartbeat_at` is renewed with each batch; a running job
     whose heartbeat is old is sent again by the sweep.
     """
@@ -67,6 +68,7 @@ class Job(models.Model):
     imported = models.PositiveBigIntegerField(default=0)
     unchanged = models.PositiveBigIntegerField(default=0)
     failed = models.PositiveBigIntegerField(default=0)
+    selected = models.BinaryField(default=bytes, editable=False)
     staged = models.BinaryField(default=bytes, editable=False)
     replaced = models.BinaryField(default=bytes, editable=False)
     seen = models.BinaryField(default=bytes, editable=False)
