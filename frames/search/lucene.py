@@ -11,7 +11,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Final
 
-from frames.index.bitmaps import SEGMENT_BITS, BitMap, to_array, union
+from frames.index.bitmaps import SEGMENT_BITS, BitMap, from_array, to_array, union
 from frames.index.regions import RegionSet
 from frames.index.store import chunks
 from frames.index.terms import TEXT_MAX_CHARS
@@ -77,6 +77,7 @@ class Evaluation:
         """Return those of the frames that satisfy a tree; do not change it, it may be `within`."""
         if not within:
             return within
+        self._check_time(clause)
         match clause:
             case All():
                 return within
@@ -189,7 +190,6 @@ class Evaluation:
 
     def _terms_like(self, clause: Like) -> tuple[list[int], list[int]]:
         """Return the terms that a pattern matches, and those that were cut and may be."""
-        self._check_time(clause)
         sure: list[int] = []
         unsure: list[int] = []
         for pk, text in self.index.text_terms(clause.field, clause.pattern):
@@ -202,7 +202,6 @@ class Evaluation:
 
     def _dates(self, clause: Between) -> list[int]:
         """Return the terms of a key that are dates in a range."""
-        self._check_time(clause)
         terms = self.index.text_terms(clause.field)
         return [pk for pk, text in terms if text[:1].isdigit() and clause.matches(text)]
 
@@ -225,14 +224,17 @@ class Evaluation:
     def _check_time(self, clause: Clause) -> None:
         if time.monotonic() > self._deadline:
             raise QueryError(
-                "This takes too long: too many values have to be looked through. "
-                "Give the pattern a beginning, or narrow the filter by something else.",
+                "This takes too long: too many values have to be looked through. What was found "
+                "is kept for a while: ask again to go on, or narrow the filter.",
                 position=clause.start,
             )
 
     # --- single regions -----------------------------------------------------------------
 
     def _frames_of_single_regions(self, clause: Single, within: BitMap) -> BitMap:
+        if isinstance(clause.child, All):
+            counts = self.index.region_counts(within)
+            return from_array(to_array(within)[(counts >= clause.least) & (counts <= clause.most)])
         regions = self.regions(clause.child, within)
         if clause.least == 1 and clause.most == math.inf:
             return self.index.frames_of(regions) & within
@@ -243,6 +245,7 @@ class Evaluation:
 
     def regions(self, clause: Clause, within: BitMap) -> RegionSet:
         """Return the regions that satisfy a tree, those of the frames and maybe of others."""
+        self._check_time(clause)
         match clause:
             case All():
                 return self.index.every_region()

@@ -339,9 +339,8 @@ def test_a_search_that_takes_too_long_says_so(
     monkeypatch.setattr(lucene, "BUDGET_S", -1)
     monkeypatch.setattr(lucene, "_FEW", 0)
     for text in ("sources.uri:*0001*", "id:*n*", "meta.weather:*a*"):
-        with pytest.raises(QueryError, match="takes too long") as caught:
+        with pytest.raises(QueryError, match="takes too long"):
             search(version, f"car OR {text}")
-        assert caught.value.position == 7
 
 
 @given(st.text('ab:()[]{}"*?\\+-!~^/ \n\x00éANDORTO<>=,.0123456789&|', max_size=60))
