@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 from celery import shared_task
 
-from frames.actions import checks, deletions, edits, exports, garbage, imports, jobs, previews, views
+from frames.actions import (
+    checks,
+    deletions,
+    edits,
+    exports,
+    garbage,
+    imports,
+    jobs,
+    previews,
+    views,
+)
 from frames.models import Job, Project
 
 if TYPE_CHECKING:
@@ -68,6 +78,7 @@ def sweep() -> None:
     """Send again what a lost worker or a lost queue left waiting."""
     jobs.sweep()
     deletions.sweep()
+    exports.sweep()
     previews.sweep()
     views.sweep()
 
