@@ -140,20 +140,20 @@ def facets(version: Version, query: FrameQuery, wanted: Collection[str] = ()) ->
     )
 
 
-def facet(version: Version, query: FrameQuery, name: str, find: str = "") -> Facet | None:
-    """Return one key's values under a query's filter, those that contain a text; raise QueryError.
+def facet(version: Version, query: FrameQuery, name: str, containing: str = "") -> Facets:
+    """Return one key with its values, those that contain a text; raise QueryError.
 
-    None where the version has no such key. Queries: as `facets`.
+    Without the key where the version has none such. Queries: as `facets`.
     """
     counts = _Counts(version, query)
     known = [key for key in counting.keys_of(counts.index) if key.name == name]
     held, coverage = counts.coverage(known)
-    if not held:
-        return None
-    if not find:
-        return counts.facets(held, coverage)[0]
-    found = counting.values_containing(counts.index, held[0], find, SEARCHED_MAX)
-    return counts.facet(held[0], coverage[name], found, None)
+    if held and containing:
+        found = counting.values_containing(counts.index, held[0], containing, SEARCHED_MAX)
+        opened = [counts.facet(held[0], coverage[name], found, None)]
+    else:
+        opened = counts.facets(held, coverage)
+    return Facets(len(counts.members), len(counts.matched), counts.text, opened, [], len(held))
 
 
 class _Counts:

@@ -38,12 +38,13 @@ def respond(
     partial: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """Answer a page as JSON, as its named partial (to htmx) or whole."""
+    """Answer a page as JSON, as its named partial (to htmx, but for links it boosts) or whole."""
     response: HttpResponse
     if as_json:
         response = JsonResponse(page.as_json(), status=status)
     else:
-        if partial and request.htmx and not request.htmx.history_restore_request:
+        is_part = request.htmx and not request.htmx.boosted
+        if partial and is_part and not request.htmx.history_restore_request:
             template = f"{template}#{partial}"
         response = render(request, template, {"page": page}, status=status)
     # A partial has the page's own address, so a cache must tell the two apart and always ask.

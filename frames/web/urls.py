@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from django.urls import path
 from django.views.generic import RedirectView
 
+from frames.web.audit_list import audit_list
+from frames.web.bulk_edit import bulk_edit, job_undo
 from frames.web.context_detail import context_detail
 from frames.web.dataset_change import dataset_delete, dataset_edit, dataset_metadata
 from frames.web.dataset_create import dataset_create
@@ -29,8 +31,13 @@ from frames.web.version_change import (
 )
 from frames.web.version_compare import version_compare, version_compare_choice
 from frames.web.version_detail import version_detail
+from frames.web.version_facets import facet_refine, version_facets
 from frames.web.version_info import version_info
 from frames.web.version_metadata import version_metadata, version_metadata_edit
+from frames.web.view_actions import view_act
+from frames.web.view_detail import view_detail
+from frames.web.view_form import view_create, view_edit
+from frames.web.view_list import view_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +73,7 @@ urlpatterns = [
     *page(f"{VERSION}/info", version_info, "version_info"),
     *page(f"{VERSION}/metadata", version_metadata, "version_metadata"),
     path(f"{VERSION}/metadata/edit/", version_metadata_edit, name="version_metadata_edit"),
+    path(f"{VERSION}/bulk/", bulk_edit, name="bulk_edit"),
     path(f"{VERSION}/branch/", version_branch, name="version_branch"),
     path(f"{VERSION}/edit/", version_edit, name="version_edit"),
     path(f"{VERSION}/publish/", version_publish, name="version_publish"),
@@ -76,13 +84,22 @@ urlpatterns = [
         version_compare,
         "version_compare",
     ),
+    *page(f"{VERSION}/facets", version_facets, "version_facets"),
+    path(f"{VERSION}/facets/refine/", facet_refine, name="facet_refine"),
     *page(f"{VERSION}/labels", label_list, "label_list"),
     *page(f"{VERSION}/context", context_detail, "context_detail"),
     # An id that no path can hold (`..`, a line break) comes as ?id=.
     *page(f"{VERSION}/frames", frame_detail, "frame_by_id"),
     *page(f"{VERSION}/frames/<path:frame_id>", frame_detail, "frame_detail"),
+    *page("audit", audit_list, "audit_list"),
+    *page("views", view_list, "view_list"),
+    path("views/new/", view_create, name="view_create"),
+    path("views/act/", view_act, name="view_act"),
+    *page("views/<slug:view_uid>", view_detail, "view_detail"),
+    path("views/<slug:view_uid>/edit/", view_edit, name="view_edit"),
     *page("jobs/<slug:job_uid>", job_detail, "job_detail"),
     path("jobs/<slug:job_uid>/cancel/", job_cancel, name="job_cancel"),
+    path("jobs/<slug:job_uid>/undo/", job_undo, name="job_undo"),
     path("previews/state/", preview_states, name="preview_states"),
     path("previews/<slug:key>/retry/", preview_retry, name="preview_retry"),
     path("previews/<path:name>", preview_file, name="preview_file"),

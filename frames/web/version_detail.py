@@ -16,6 +16,7 @@ from frames.search.errors import QueryError
 from frames.search.query import GROUP_NONE, GROUP_URL, SORTS, FrameQuery
 from frames.web import access
 from frames.web.addresses import context_address, frame_address, version_address
+from frames.web.facets import FacetsPage, facets_page
 from frames.web.http import respond
 from frames.web.labels import Label, distinct_labels
 from frames.web.pictures import Picture, pictures_of, ratio_of, shown_source
@@ -195,6 +196,11 @@ class VersionPage:
     def kept_for_label(self) -> list[tuple[str, str]]:
         """The rest of the page's state, for the form that changes the label."""
         return self._kept_without("label", "after")
+
+    @property
+    def facets(self) -> FacetsPage:
+        """What the frames have, key by key, where the left column shows it. Queries: a dozen."""
+        return facets_page(self.version, self.query)
 
     @property
     def is_filtered(self) -> bool:

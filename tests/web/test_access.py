@@ -25,6 +25,7 @@ LIST = (200, 200, 200, 200, 302)
 CHANGE = (403, 200, 200, 404, 302)
 RULE = (403, 403, 200, 404, 302)
 NEW = (403, 200, 200, 403, 302)
+ADMIN = (404, 404, 200, 404, 302)
 LEAD = (302, 302, 302, 404, 302)
 # name of the address: (its status for each persona, what is asked after it)
 EXPECTED = {
@@ -50,11 +51,15 @@ EXPECTED = {
     "version_metadata_json": (READ, ""),
     "version_metadata_edit": (CHANGE, ""),
     "version_branch": (CHANGE, ""),
+    "bulk_edit": (CHANGE, ""),
     "version_edit": (CHANGE, ""),
     "version_publish": (RULE, ""),
     "version_delete": (RULE, ""),
     "version_compare": (READ, ""),
     "version_compare_json": (READ, ""),
+    "version_facets": (READ, ""),
+    "version_facets_json": (READ, ""),
+    "facet_refine": (LEAD, "?key=timestamp&low=3"),
     "label_list": (READ, ""),
     "label_list_json": (READ, ""),
     "context_detail": (READ, "?id=drive/a"),
@@ -63,6 +68,8 @@ EXPECTED = {
     "frame_by_id_json": (READ, "?id=a-0"),
     "frame_detail": (READ, ""),
     "frame_detail_json": (READ, ""),
+    "audit_list": (ADMIN, ""),
+    "audit_list_json": (ADMIN, ""),
     "job_detail": (READ, ""),
     "job_detail_json": (READ, ""),
     "preview_states": (LIST, "?key=0"),
@@ -71,6 +78,7 @@ EXPECTED = {
 ELSEWHERE = {
     "compare_choice",
     "job_cancel",
+    "job_undo",
     "preview_retry",
     "preview_file",
     "source_original",
