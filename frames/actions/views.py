@@ -48,11 +48,18 @@ def update_view(
     name: str | None = None,
     description: str | None = None,
     definition: Definition | None = None,
+    seen: str = "",
 ) -> DataView:
-    """Change a draft. Raises Refused, and DefinitionError as `save_view` does."""
+    """Change a draft. Raises Refused, and DefinitionError as `save_view` does.
+
+    `seen` is the `saved_at`, in ISO format, of what the change was made from: a view that somebody
+    else has saved since is not written over.
+    """
     found = None if definition is None else _checked(definition, actor)
     with transaction.atomic():
         view = _lock_draft(view)
+        if seen and view.saved_at and seen != view.saved_at.isoformat():
+            raise Refused(f"Somebody has saved {view.name} since you opened it. Open it again.")
         changed: dict[str, Any] = {}
         if name is not None:
             changed["name"] = clean_name(name, "view")

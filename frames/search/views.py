@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from copy import copy
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from frames.models import Dataset, Version
     from frames.models.version import VersionQuerySet
+    from frames.search.pages import FrameRow
 
 # All versions of a dataset may be many; each is asked each filter.
 VERSIONS_MAX: Final = 500
@@ -154,6 +157,38 @@ def evaluate(definition: Definition, versions: VersionQuerySet) -> ViewFrames:
         is_visible = bool(covered) or item.scope == Scope()
         results.append(FilterFrames(item, parts, [], is_visible, error))
     return ViewFrames(definition, found, _with_own(results), missing)
+
+
+def labelled(definition: Definition, version: Version, row: FrameRow) -> FrameRow:
+    """Return a frame as a view gives it: labels mapped, and numbered where there are numbers.
+
+    A copy: the row may be shown under another view or version as well.
+    """
+    rois = []
+    for roi in row.frame.rois:
+        labels = definition.mapped(version, roi.get("label") or [])
+        changed = {**roi, "label": labels} if labels or "label" in roi else dict(roi)
+        if definition.labels_enumeration:
+            changed["label_num"] = definition.number_of(labels)
+        rois.append(changed)
+    frame = copy(row.frame)
+    frame.rois = rois
+    return replace(row, frame=frame)
+
+
+def labels_of(view: ViewFrames) -> list[str]:
+    """Return the labels of a view's frames as it gives them, most frequent first.
+
+    Labels that are mapped only together are counted as if each stood alone. Queries: 2 for each
+    part, and 1 for each 500 labels.
+    """
+    counts: Counter[str] = Counter()
+    for part in (part for item in view.filters for part in item.own):
+        index = DatasetIndex(part.version.dataset)
+        for label, frames in index.region_counts_by_text("rois.label", part.frames).items():
+            for mapped in view.definition.mapped(part.version, [label]):
+                counts[mapped] += frames
+    return [label for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
 def _resolve(

@@ -133,3 +133,11 @@ def editable_projects(user: User) -> list[Project]:
         return list(Project.objects.all())
     editors = Grant.objects.filter(user=user, role__gte=Grant.Role.EDITOR)
     return list(Project.objects.filter(pk__in=editors.values("project")))
+
+
+def administered_projects(user: User) -> list[Project]:
+    """Return the projects the user is an admin of, by name."""
+    if user.is_superuser:
+        return list(Project.objects.all())
+    admins = Grant.objects.filter(user=user, role=Grant.Role.ADMIN)
+    return list(Project.objects.filter(pk__in=admins.values("project")))

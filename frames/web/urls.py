@@ -29,6 +29,7 @@ from frames.web.version_change import (
     version_edit,
     version_publish,
 )
+from frames.web.version_check import check_frames, version_check
 from frames.web.version_compare import version_compare, version_compare_choice
 from frames.web.version_detail import version_detail
 from frames.web.version_facets import facet_refine, version_facets
@@ -76,6 +77,8 @@ urlpatterns = [
     path(f"{VERSION}/bulk/", bulk_edit, name="bulk_edit"),
     path(f"{VERSION}/branch/", version_branch, name="version_branch"),
     path(f"{VERSION}/edit/", version_edit, name="version_edit"),
+    *page(f"{VERSION}/check", version_check, "version_check"),
+    *page(f"{VERSION}/check/<slug:kind>", check_frames, "check_frames"),
     path(f"{VERSION}/publish/", version_publish, name="version_publish"),
     path(f"{VERSION}/delete/", version_delete, name="version_delete"),
     path("datasets/<slug:dataset_uid>/compare/", version_compare_choice, name="compare_choice"),

@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.urls import URLPattern, get_resolver, reverse
+from django.utils import timezone
 
-from frames.models import Job, Source
+from frames.actions.views import save_view
+from frames.index.bitmaps import BitMap, dump
+from frames.models import CheckFinding, Job, Source
+from frames.search.view_definition import Definition, Scope
 from tests.web.support import make_preview
 
 if TYPE_CHECKING:
@@ -54,6 +58,10 @@ EXPECTED = {
     "bulk_edit": (CHANGE, ""),
     "version_edit": (CHANGE, ""),
     "version_publish": (RULE, ""),
+    "version_check": (READ, ""),
+    "version_check_json": (READ, ""),
+    "check_frames": (READ, ""),
+    "check_frames_json": (READ, ""),
     "version_delete": (RULE, ""),
     "version_compare": (READ, ""),
     "version_compare_json": (READ, ""),
@@ -70,12 +78,19 @@ EXPECTED = {
     "frame_detail_json": (READ, ""),
     "audit_list": (ADMIN, ""),
     "audit_list_json": (ADMIN, ""),
+    "view_list": (LIST, ""),
+    "view_list_json": (LIST, ""),
+    "view_create": (NEW, ""),
+    "view_detail": (READ, ""),
+    "view_detail_json": (READ, ""),
+    "view_edit": (CHANGE, ""),
     "job_detail": (READ, ""),
     "job_detail_json": (READ, ""),
     "preview_states": (LIST, "?key=0"),
 }
 # Tested beside what they do: they change something, or answer bytes.
 ELSEWHERE = {
+    "view_act",
     "compare_choice",
     "job_cancel",
     "job_undo",
@@ -96,7 +111,21 @@ def addresses(project: Project, version: Version) -> dict[str, str]:
         version=version,
         uri="file:///a.json",
     )
+    scope = Scope(version.dataset.uid, version.uid)
+    view = save_view(
+        project=project, name="Cars", definition=Definition(versions=(scope,)), actor=None
+    )
+    check = Job.objects.create(
+        kind=Job.Kind.CHECK,
+        project=project,
+        dataset=version.dataset,
+        version=version,
+        state=Job.State.DONE,
+        finished_at=timezone.now(),
+    )
+    CheckFinding.objects.create(job=check, kind="collision", frames=dump(BitMap([0, 1])), count=2)
     parts = {
+        "view_uid": view.uid,
         "project_uid": project.uid,
         "dataset_uid": version.dataset.uid,
         "version_uid": version.uid,
@@ -104,6 +133,7 @@ def addresses(project: Project, version: Version) -> dict[str, str]:
         "after_uid": version.uid,
         "frame_id": "a-0",
         "job_uid": job.uid,
+        "kind": "collision",
     }
     found = {}
     for pattern in get_resolver("frames.web.urls").url_patterns:
