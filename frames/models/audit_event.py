@@ -18,6 +18,12 @@ class AuditEventQuerySet(VisibleQuerySet["AuditEvent"]):
         """Refuse: the log is append-only."""
         raise TypeError("audit events are append-only")
 
+    def bulk_create(self, *args: Any, **kwargs: Any) -> list[AuditEvent]:
+        """Insert; raise TypeError where rows that exist would be changed."""
+        if kwargs.get("update_conflicts"):
+            raise TypeError("audit events are append-only")
+        return super().bulk_create(*args, **kwargs)
+
     def delete(self) -> tuple[int, dict[str, int]]:
         """Refuse: the log is append-only."""
         raise TypeError("audit events are append-only")

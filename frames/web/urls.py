@@ -14,13 +14,14 @@ from frames.web.dataset_change import dataset_delete, dataset_edit, dataset_meta
 from frames.web.dataset_create import dataset_create
 from frames.web.dataset_detail import dataset_detail
 from frames.web.dataset_list import dataset_list
+from frames.web.filter_builder import filter_builder
 from frames.web.frame_detail import frame_detail
 from frames.web.import_create import import_into_dataset, import_into_project
 from frames.web.job_detail import job_cancel, job_detail
 from frames.web.label_list import label_list
 from frames.web.previews import preview_file, preview_retry, preview_states
 from frames.web.project_list import project_list
-from frames.web.source_original import source_original
+from frames.web.source_original import source_original, source_preview
 from frames.web.theme import theme
 from frames.web.version_change import (
     version_branch,
@@ -30,11 +31,13 @@ from frames.web.version_change import (
     version_publish,
 )
 from frames.web.version_check import check_frames, version_check
+from frames.web.version_columns import version_columns
 from frames.web.version_compare import version_compare, version_compare_choice
 from frames.web.version_detail import version_detail
 from frames.web.version_facets import facet_refine, version_facets
 from frames.web.version_info import version_info
 from frames.web.version_metadata import version_metadata, version_metadata_edit
+from frames.web.version_sample import version_sample
 from frames.web.view_actions import view_act
 from frames.web.view_detail import view_detail
 from frames.web.view_form import view_create, view_edit
@@ -89,6 +92,9 @@ urlpatterns = [
     ),
     *page(f"{VERSION}/facets", version_facets, "version_facets"),
     path(f"{VERSION}/facets/refine/", facet_refine, name="facet_refine"),
+    *page(f"{VERSION}/filter", filter_builder, "filter_builder"),
+    *page(f"{VERSION}/columns", version_columns, "version_columns"),
+    *page(f"{VERSION}/sample", version_sample, "version_sample"),
     *page(f"{VERSION}/labels", label_list, "label_list"),
     *page(f"{VERSION}/context", context_detail, "context_detail"),
     # An id that no path can hold (`..`, a line break) comes as ?id=.
@@ -107,5 +113,6 @@ urlpatterns = [
     path("previews/<slug:key>/retry/", preview_retry, name="preview_retry"),
     path("previews/<path:name>", preview_file, name="preview_file"),
     path("sources/<int:source_pk>/original", source_original, name="source_original"),
+    path("sources/<int:source_pk>/preview", source_preview, name="source_preview"),
     path("theme/", theme, name="theme"),
 ]

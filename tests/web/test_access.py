@@ -68,6 +68,12 @@ EXPECTED = {
     "version_facets": (READ, ""),
     "version_facets_json": (READ, ""),
     "facet_refine": (LEAD, "?key=timestamp&low=3"),
+    "filter_builder": (READ, ""),
+    "filter_builder_json": (READ, ""),
+    "version_columns": (READ, ""),
+    "version_columns_json": (READ, ""),
+    "version_sample": (READ, ""),
+    "version_sample_json": (READ, ""),
     "label_list": (READ, ""),
     "label_list_json": (READ, ""),
     "context_detail": (READ, "?id=drive/a"),
@@ -97,6 +103,7 @@ ELSEWHERE = {
     "preview_retry",
     "preview_file",
     "source_original",
+    "source_preview",
     "theme",
 }
 
