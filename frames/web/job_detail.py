@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
@@ -107,6 +108,14 @@ class JobPage:
         return self.may_edit and self.job.state in (Job.State.FAILED, Job.State.CANCELLED)
 
     @property
+    def can_undo(self) -> bool:
+        """Whether the reader may take back what it did."""
+        job = self.job
+        is_edit = job.kind == Job.Kind.EDIT and job.state == Job.State.DONE
+        stands = job.version is not None and job.version.is_draft
+        return self.may_edit and is_edit and stands and not job.result.get("undone")
+
+    @property
     def read(self) -> int:
         """How far it is: of an import's input in the reader's own unit, else in items."""
         return int(self.job.options.get("read", 0)) if self.is_import else self.job.position
@@ -121,6 +130,12 @@ class JobPage:
     @property
     def figures(self) -> list[tuple[str, str]]:
         """What has become of the items so far."""
+        if self.job.kind == Job.Kind.EDIT and self.job.state == Job.State.DONE:
+            result = self.job.result
+            figures = [("changed", result["changed"]), ("left", result["left"])]
+            figures += [("failed", self.job.failed)] if self.job.failed else []
+            figures += [("as before again", result["restored"])] if "restored" in result else []
+            return [(name, count(number)) for name, number in figures]
         if not self.is_import:
             done = count(self.job.position)
             return [("done", f"{done} of {count(self.job.total)}" if self.job.total else done)]
@@ -172,16 +187,24 @@ class JobPage:
         }
 
 
-def _imported_frames(job: Job) -> list[Link]:
+def _frames(job: Job) -> list[Link]:
     if job.version is None or job.dataset is None:
         return []
     job.version.dataset = job.dataset
     return [Link("Show the frames", version_address(job.version))]
 
 
+def _findings(job: Job) -> list[Link]:
+    if job.version is None or job.dataset is None:
+        return []
+    address = reverse("frames:version_check", args=[job.dataset.uid, job.version.uid])
+    return [Link("Show what was found", address)]
+
+
 # What a finished job of each kind leads to.
 RESULTS: Final[dict[Job.Kind, Callable[[Job], list[Link]]]] = {
-    Job.Kind.IMPORT: _imported_frames,
+    Job.Kind.IMPORT: _frames,
+    Job.Kind.EDIT: _frames,
 }
 
 
