@@ -143,13 +143,14 @@ def version_publish(request: SignedInRequest, dataset_uid: str, version_uid: str
             Field("with_copy", "Create additional working copy", "on", kind="check"),
             Field("copy_name", "New working copy name", CURRENT),
             Field("copy_description", "New working copy description", kind="area"),
+            *([_reason(gate)] if gate.needs_reason else []),
         ],
         lead=[
-            f"A published version never changes again: its frames and its metadata ({frames}) "
-            "stay as they are."
+            f"A published version never changes again: its {frames} and its metadata stay as "
+            "they are."
         ],
     )
-    return answer_form(request, form, publish)
+    return answer_form(request, form, publish, "version/publish.html")
 
 
 @require_http_methods(["GET", "POST"])

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 ROWS_MAX: Final = 100
 # Up to so many versions a tree reads who was made from whom: 4 ms, and as much to sort.
 TREE_VERSIONS_MAX: Final = 2_000
-# Deeper generations stand below each other at this one, so that their names have room.
-TREE_LEVELS_MAX: Final = 8
+# Deeper forks are not moved further to the right, so that names have room.
+TREE_INDENTS_MAX: Final = 6
 FIND_MAX_CHARS: Final = 255
 
 
@@ -59,8 +59,9 @@ class Action:
 class VersionRow:
     """One version in the panel.
 
-    In a tree, `opens` says that the rows below are made from it, and `closes` how many such
-    branches end behind it. `is_muted` is one that does not match but leads to one that does.
+    In a tree, `opens` says that the rows below are made from it, `forks` that these are several
+    lines, and `closes` how many such branches end behind it. `is_muted` is one that does not
+    match but leads to one that does.
     """
 
     uid: str
@@ -74,6 +75,7 @@ class VersionRow:
     is_muted: bool = False
     is_merge: bool = False
     opens: bool = False
+    forks: bool = False
     closes: int = 0
 
     @property
@@ -230,16 +232,17 @@ class _Reader:
         places = list(_descend(below))
         rows = _light(Version.objects.filter(pk__in=drawn)).in_bulk()
         matching = set(wanted)
-        following = [level for _, level in places[1:]] + [0]
+        following = [level for _, level, _ in places[1:]] + [0]
         return [
             self._row(
                 rows[pk],
                 is_muted=pk not in matching,
                 is_merge=len(parents[pk]) > 1,
                 opens=after > level,
+                forks=len(below.get(pk, ())) > 1 and indent < TREE_INDENTS_MAX,
                 closes=max(0, level - after),
             )
-            for (pk, level), after in zip(places, following, strict=True)
+            for (pk, level, indent), after in zip(places, following, strict=True)
             if pk in rows
         ]
 
@@ -270,7 +273,7 @@ class _Reader:
             yield Action("Delete", f"{address}delete/")
         yield Action("View metadata", f"{address}metadata/")
         if version.pk != self.shown.pk:
-            yield Action("Compare with this page's", compare_address(version, self.shown))
+            yield Action(f"Compare with {self.shown.name}", compare_address(version, self.shown))
 
 
 def _light(versions: VersionQuerySet) -> VersionQuerySet:
@@ -291,14 +294,19 @@ def _with_ancestors(wanted: Sequence[int], above: Mapping[int, int]) -> set[int]
     return drawn
 
 
-def _descend(below: Mapping[int | None, Sequence[int]]) -> Iterator[tuple[int, int]]:
-    """Yield each version with its level, every one before those that descend from it."""
-    waiting = [(pk, 0) for pk in reversed(below.get(None, ()))]
+def _descend(below: Mapping[int | None, Sequence[int]]) -> Iterator[tuple[int, int, int]]:
+    """Yield each version before those that descend from it, with its generation.
+
+    And with how many of the versions it descends from have several children: a line of versions
+    goes straight down, however long it is.
+    """
+    waiting = [(pk, 0, 0) for pk in reversed(below.get(None, ()))]
     while waiting:
-        pk, level = waiting.pop()
-        yield pk, level
-        deeper = min(level + 1, TREE_LEVELS_MAX)
-        waiting += [(child, deeper) for child in reversed(below.get(pk, ()))]
+        pk, generation, forks = waiting.pop()
+        yield pk, generation, forks
+        children = below.get(pk, ())
+        forks += len(children) > 1
+        waiting += [(child, generation + 1, forks) for child in reversed(children)]
 
 
 def _dataset_address(version: Version) -> str:
