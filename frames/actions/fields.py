@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NAME_MAX_CHARS: Final = 255
 DESCRIPTION_MAX_CHARS: Final = 10_000
+REASON_MAX_CHARS: Final = 2_000
 TAGS_MAX: Final = 50
 TAG_MAX_CHARS: Final = 64
 METADATA_MAX_BYTES: Final = 256 * 1024
@@ -64,6 +65,16 @@ def clean_description(text: str) -> str:
         raise Refused(f"The description is over {DESCRIPTION_MAX_CHARS:,} characters.")
     if "\x00" in text:
         raise Refused("The description holds a null character.")
+    return text
+
+
+def clean_reason(text: str) -> str:
+    """Return why something is done all the same; raise Refused if it is too long."""
+    text = text.strip()
+    if len(text) > REASON_MAX_CHARS:
+        raise Refused(f"The reason is over {REASON_MAX_CHARS:,} characters.")
+    if "\x00" in text:
+        raise Refused("The reason holds a null character.")
     return text
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from frames.formats.base import FrameData, FrameError, SourceData
 from frames.formats.uris import UriError, resolve
-from frames.index.geometry import RING_SEPARATOR
+from frames.index.geometry import RING_SEPARATOR as RING_SEPARATOR  # said in the format too
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

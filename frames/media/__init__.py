@@ -5,6 +5,7 @@ Nothing else in Framedeck opens what a user named.
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ __all__ = [
     "open_uri",
     "parse_uri",
     "policy_for",
+    "probe",
     "signed_url",
 ]
 
@@ -53,6 +55,21 @@ def open_uri(
         reader = s3.open_object(parsed, policy, cap)
     with reader:
         yield reader
+
+
+def probe(uri: str, policy: MediaPolicy) -> None:
+    """Ask whether a URI can be read: one byte at most is fetched, and its size does not matter.
+
+    Raises:
+        MediaError: by its reason.
+    """
+    parsed = policy.check(uri)
+    if parsed.scheme == "file":
+        files.open_file(parsed, policy, sys.maxsize).close()
+    elif parsed.scheme in {"http", "https"}:
+        http.probe(uri, policy)
+    else:
+        s3.probe_object(parsed, policy)
 
 
 def list_uri(uri: str, policy: MediaPolicy) -> Iterator[Entry]:

@@ -432,3 +432,13 @@ def open_http(
     reader = MediaReader(RangeReader(file, size, head))
     reader.size = size
     return reader
+
+
+def probe(url: str, policy: MediaPolicy, *, trusted: bool = False, follow: bool = True) -> None:
+    """Ask a server for the first byte of a file, and leave the rest, should it send all.
+
+    Not by HEAD: a signed address of a bucket is signed for one method, and many servers answer
+    HEAD otherwise than GET. The errors are those of `open_http`, but for its limits of size.
+    """
+    file = HttpFile(url, policy, trusted=trusted, follow=follow)
+    file.get({"Range": "bytes=0-0"}).close()

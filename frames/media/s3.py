@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError
 from django.conf import settings
 
 from frames.media.errors import MediaError
-from frames.media.http import WrongRegionError, open_http
+from frames.media.http import WrongRegionError, open_http, probe
 from frames.media.reader import Entry, MediaReader
 from frames.models import PreviewReason
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from frames.media.policy import MediaPolicy
     from frames.media.uris import Uri
+
+T = TypeVar("T")
 
 # As long as one task may take to read from one URL.
 _READ_TTL_S: Final = 3600
@@ -129,22 +131,28 @@ def _sign(
     return url
 
 
+def _in_its_region(sign: Callable[[str | None], str], ask: Callable[[str], T]) -> T:
+    """Ask at a signed URL; once more where the store names the bucket's own region."""
+    try:
+        return ask(sign(None))
+    except WrongRegionError as error:
+        return ask(sign(error.region))
+
+
 def _open(
     place: _Location,
     policy: MediaPolicy,
     max_bytes: int,
     sign: Callable[[str | None], str],
 ) -> MediaReader:
-    try:
-        url = sign(None)
-        return open_http(url, policy, max_bytes, trusted=place.trusted, follow=False)
-    except WrongRegionError as error:
-        url = sign(error.region)
-        return open_http(url, policy, max_bytes, trusted=place.trusted, follow=False)
+    return _in_its_region(
+        sign,
+        lambda url: open_http(url, policy, max_bytes, trusted=place.trusted, follow=False),
+    )
 
 
-def open_object(uri: Uri, policy: MediaPolicy, max_bytes: int) -> MediaReader:
-    """Open an object of a bucket; the errors are those of `open_http`."""
+def _located(uri: Uri, policy: MediaPolicy) -> tuple[_Location, Callable[[str | None], str]]:
+    """Return where an object is, and what signs its address for a region."""
     place = _locate(uri, policy)
     if not place.bucket or not place.key:
         raise MediaError(PreviewReason.NOT_FOUND, "The address names no object.")
@@ -152,7 +160,19 @@ def open_object(uri: Uri, policy: MediaPolicy, max_bytes: int) -> MediaReader:
     def sign(region: str | None) -> str:
         return _sign(place, "get_object", _READ_TTL_S, region, Key=place.key)
 
+    return place, sign
+
+
+def open_object(uri: Uri, policy: MediaPolicy, max_bytes: int) -> MediaReader:
+    """Open an object of a bucket; the errors are those of `open_http`."""
+    place, sign = _located(uri, policy)
     return _open(place, policy, max_bytes, sign)
+
+
+def probe_object(uri: Uri, policy: MediaPolicy) -> None:
+    """Ask whether an object of a bucket can be read; the errors are those of `http.probe`."""
+    place, sign = _located(uri, policy)
+    _in_its_region(sign, lambda url: probe(url, policy, trusted=place.trusted, follow=False))
 
 
 def list_objects(uri: Uri, policy: MediaPolicy) -> Iterator[Entry]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 import warnings
-from typing import IO, Final
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Final, TypeAlias, cast
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -12,6 +13,11 @@ from PIL import Image, UnidentifiedImageError
 from frames.media import MediaError
 from frames.models import PreviewReason
 from frames.previews.rendered import Rendered, encode, fit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MaskValue: TypeAlias = tuple[int | tuple[int, ...], ...]
 
 # Pillow opens some thirty more, each a parser that a stranger's file could enter.
 FORMATS: Final = (
@@ -26,6 +32,7 @@ FORMATS: Final = (
     "AVIF",
 )
 _DISPLAYABLE_FORMATS: Final = frozenset({"JPEG", "MPO", "PNG", "WEBP", "GIF", "AVIF", "BMP"})
+_DEEP_MODES: Final = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 _DISPLAYABLE_MODES: Final = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "YCbCr"})
 # What shows through: neither white nor black drawings vanish on it.
 _BACKGROUND: Final = (128, 128, 128)
@@ -116,6 +123,23 @@ def _open(file: IO[bytes], max_pixels: int) -> Image.Image:
     return image
 
 
+@contextmanager
+def _decoding() -> Iterator[None]:
+    """Say what is wrong with a picture that Pillow fails on."""
+    try:
+        # What Pillow warns of is in the picture and not in the program.
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    except MediaError:
+        raise
+    except MemoryError as error:
+        raise MediaError(PreviewReason.TOO_LARGE, "The picture needs too much memory.") from error
+    except _DAMAGE as error:
+        raise MediaError(
+            PreviewReason.CODEC, "The picture is damaged or cut off, or its coding is unknown."
+        ) from error
+
+
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Stretch a picture of 16-bit, 32-bit or float values from black to white.
 
@@ -138,7 +162,7 @@ def _prepare(image: Image.Image) -> Image.Image:
         if "transparency" in image.info and image.mode in {"L", "RGB"}:
             return image.convert("RGBA")
         return image
-    if image.mode in {"I", "I;16", "I;16L", "I;16B", "I;16N"}:
+    if image.mode in _DEEP_MODES:
         return image.convert("F")
     if image.mode == "1":
         return image.convert("L")
@@ -160,6 +184,39 @@ def _finish(image: Image.Image) -> Image.Image:
     return image
 
 
+def pixel_values(file: IO[bytes], *, max_pixels: int, most: int) -> list[MaskValue] | None:
+    """Return the different values of a mask's pixels, each in all the ways to write it.
+
+    A grey one is a number and three equal ones, one of a palette its index and its colour as
+    (red, green, blue). Transparent pixels have no value. None where there are over `most`.
+
+    Raises:
+        MediaError: TOO_LARGE before a pixel is decoded, NOT_AN_IMAGE, or CODEC.
+    """
+    with _decoding(), _open(file, max_pixels) as image:
+        if image.mode in _DEEP_MODES:
+            numbers = np.unique(np.asarray(image)).tolist()
+            return [(number,) for number in numbers] if len(numbers) <= most else None
+        picture = image if image.mode in {"1", "L", "P"} else image.convert("RGBA")
+        found = picture.getcolors(most + 1)
+        if found is None or len(found) > most:
+            return None
+        if picture.mode == "RGBA":
+            colors = [cast("tuple[int, ...]", color) for _, color in found]
+            return [
+                (color[:3], color[0]) if color[0] == color[1] == color[2] else (color[:3],)
+                for color in colors
+                if color[3]
+            ]
+        values = [cast("int", value) for _, value in found]
+        if picture.mode == "P":
+            palette = picture.getpalette("RGB") or []
+            return [(value, tuple(palette[3 * value : 3 * value + 3])) for value in values]
+        if picture.mode == "1":
+            return [(value, value // 255) for value in values]
+        return [(value, (value, value, value)) for value in values]
+
+
 def render_picture(file: IO[bytes], *, edge_px: int, max_pixels: int) -> Rendered:
     """Render a picture's first frame, upright, with `edge_px` as its long side at most.
 
@@ -169,28 +226,18 @@ def render_picture(file: IO[bytes], *, edge_px: int, max_pixels: int) -> Rendere
     Raises:
         MediaError: TOO_LARGE before a pixel is decoded, NOT_AN_IMAGE, or CODEC.
     """
-    try:
-        # What Pillow warns of is in the picture and not in the program.
-        with warnings.catch_warnings(action="ignore"), _open(file, max_pixels) as image:
-            width, height = image.size
-            target = fit(width, height, edge_px)
-            displayable = image.format in _DISPLAYABLE_FORMATS and image.mode in _DISPLAYABLE_MODES
-            # To the target itself, not to a multiple: twice as fast (decision 0005).
-            image.draft(None, target)
-            image.load()
-            # Only now: Pillow turns TIFFs itself as it loads them, and takes the tag away.
-            transpose = _UPRIGHT.get(image.getexif().get(_ORIENTATION_TAG, 1))
-            scaled = _prepare(image)
-            if scaled.size != target:
-                scaled = scaled.resize(target, Image.Resampling.LANCZOS, reducing_gap=2.0)
-    except MediaError:
-        raise
-    except MemoryError as error:
-        raise MediaError(PreviewReason.TOO_LARGE, "The picture needs too much memory.") from error
-    except _DAMAGE as error:
-        raise MediaError(
-            PreviewReason.CODEC, "The picture is damaged or cut off, or its coding is unknown."
-        ) from error
+    with _decoding(), _open(file, max_pixels) as image:
+        width, height = image.size
+        target = fit(width, height, edge_px)
+        displayable = image.format in _DISPLAYABLE_FORMATS and image.mode in _DISPLAYABLE_MODES
+        # To the target itself, not to a multiple: twice as fast (decision 0005).
+        image.draft(None, target)
+        image.load()
+        # Only now: Pillow turns TIFFs itself as it loads them, and takes the tag away.
+        transpose = _UPRIGHT.get(image.getexif().get(_ORIENTATION_TAG, 1))
+        scaled = _prepare(image)
+        if scaled.size != target:
+            scaled = scaled.resize(target, Image.Resampling.LANCZOS, reducing_gap=2.0)
     upright = _finish(scaled)
     if transpose is not None:
         upright = upright.transpose(transpose)

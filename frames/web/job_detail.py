@@ -203,6 +203,7 @@ def _findings(job: Job) -> list[Link]:
 
 # What a finished job of each kind leads to.
 RESULTS: Final[dict[Job.Kind, Callable[[Job], list[Link]]]] = {
+    Job.Kind.CHECK: _findings,
     Job.Kind.IMPORT: _frames,
     Job.Kind.EDIT: _frames,
 }

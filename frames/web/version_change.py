@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from frames.web import access
 from frames.web.addresses import version_address
 from frames.web.forms import Field, FormPage, answer_form, name_field
 from frames.web.text import plural
+from frames.web.version_check import Gate, gate_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from frames.web.http import SignedInRequest
+
+
+@dataclass(frozen=True, slots=True)
+class PublishForm(FormPage):
+    """The form that publishes, with what the checks of the draft say."""
+
+    gate: Gate = field(kw_only=True)
 
 
 @require_http_methods(["GET", "POST"])
@@ -114,8 +123,11 @@ def version_publish(request: SignedInRequest, dataset_uid: str, version_uid: str
     def publish(given: Mapping[str, str]) -> str:
         # The actions choose a name where none is given; who has emptied the field is told.
         clean_name(given["name"], "version")
+        reason = given.get("reason", "")
         if not given["with_copy"]:
-            published = versions.publish(version, actor=request.user, name=given["name"])
+            published = versions.publish(
+                version, actor=request.user, name=given["name"], reason=reason
+            )
             messages.success(request, f"{published.name} is published.")
             return version_address(published)
         published, child = versions.snapshot(
@@ -124,13 +136,16 @@ def version_publish(request: SignedInRequest, dataset_uid: str, version_uid: str
             name=given["name"],
             child_name=given["copy_name"],
             child_description=given["copy_description"],
+            reason=reason,
         )
         messages.success(request, f"{published.name} is published; {child.name} continues it.")
         return version_address(published)
 
     moment = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
     frames = plural(version.frame_count, "frame")
-    form = FormPage(
+    gate = gate_of(version)
+    form = PublishForm(
+        gate=gate,
         title=f"Publish {version.name}",
         submit="Publish",
         back_url=version_address(version),
@@ -181,6 +196,17 @@ def _version(
     version = access.version_or_404(request.user, dataset_uid, version_uid)
     access.require(request.user, version.dataset.project, role)
     return version
+
+
+def _reason(gate: Gate) -> Field:
+    """Return the field of why a draft is published with defects, or unchecked."""
+    label = "Why publish with these defects" if gate.is_current else "Why publish unchecked"
+    return Field(
+        "reason",
+        label,
+        kind="area",
+        hint="Required to publish now. It stays in the audit log.",
+    )
 
 
 def _description(value: str = "") -> Field:

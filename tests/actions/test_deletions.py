@@ -53,9 +53,9 @@ def filled(project: Project) -> Dataset:
         for n in range(20)
     ]
     version = make_version(project, frames)
-    release, current = versions.snapshot(version, actor=None, name="v1")
+    release, current = versions.snapshot(version, actor=None, reason="unchecked", name="v1")
     add_frames(current, [make_frame("f1", labels=["bus"]), make_frame("new")])
-    versions.snapshot(current, actor=None, name="v2")
+    versions.snapshot(current, actor=None, reason="unchecked", name="v2")
     draft = versions.create_version(
         dataset=version.dataset, name="draft", parents=[release], actor=None
     )
@@ -129,7 +129,7 @@ def test_nothing_is_written_to_a_deleted_dataset(project: Project) -> None:
     with pytest.raises(Refused, match="has been deleted"):
         versions.create_version(dataset=version.dataset, name="new", actor=None)
     with pytest.raises(Refused, match="has been deleted"):
-        versions.publish(version, actor=None)
+        versions.publish(version, actor=None, reason="unchecked")
     with pytest.raises(Refused, match="has been deleted"):
         update_dataset(version.dataset, actor=None, name="renamed")
     with pytest.raises(Refused, match="has been deleted"):

@@ -120,12 +120,12 @@ class Lineages(RuleBasedStateMachine):
 
     @rule(target=published, version=consumes(drafts))
     def publish(self, version: Version) -> Version:
-        return versions.publish(version, actor=None)
+        return versions.publish(version, actor=None, reason="unchecked")
 
     @rule(target=drafts, version=consumes(drafts))
     def snapshot(self, version: Version) -> Version:
         published, child = versions.snapshot(
-            version, actor=None, name=self.name(), child_name=self.name()
+            version, actor=None, reason="unchecked", name=self.name(), child_name=self.name()
         )
         assert published.pk == version.pk
         self.model[child.pk] = dict(self.model[version.pk])
@@ -167,7 +167,7 @@ def draft() -> Version:
 
 @pytest.fixture
 def release(draft: Version) -> Version:
-    return versions.publish(draft, actor=None)
+    return versions.publish(draft, actor=None, reason="unchecked")
 
 
 def child_of(*parents: Version, name: str = "child", **options: Any) -> Version:
@@ -188,7 +188,7 @@ def test_siblings_never_see_each_other(release: Version) -> None:
 
 def test_a_snapshot_keeps_its_id_and_a_new_current_continues_it(draft: Version) -> None:
     """M8: the snapshot is named by its time unless it is given a name."""
-    published, current = versions.snapshot(draft, actor=None)
+    published, current = versions.snapshot(draft, actor=None, reason="unchecked")
     assert published.uid == draft.uid
     assert published.name.startswith("snapshot ")
     datetime.fromisoformat(published.name.removeprefix("snapshot "))
@@ -202,7 +202,7 @@ def test_a_snapshot_keeps_its_id_and_a_new_current_continues_it(draft: Version) 
 def test_a_snapshot_that_cannot_have_its_child_is_not_made(draft: Version) -> None:
     versions.create_version(dataset=draft.dataset, name="taken", actor=None)
     with pytest.raises(Refused, match="already"):
-        versions.snapshot(draft, actor=None, child_name="taken")
+        versions.snapshot(draft, actor=None, reason="unchecked", child_name="taken")
     draft.refresh_from_db()
     assert draft.is_draft
     assert draft.name == "Current"
@@ -211,7 +211,9 @@ def test_a_snapshot_that_cannot_have_its_child_is_not_made(draft: Version) -> No
 def test_deleted_frames_do_not_come_back_in_a_child(release: Version) -> None:
     child = child_of(release)
     versions.delete_frames(child, ["f1"], actor=None)
-    grandchild = child_of(versions.publish(child, actor=None), name="grandchild")
+    grandchild = child_of(
+        versions.publish(child, actor=None, reason="unchecked"), name="grandchild"
+    )
     assert held(grandchild) == {"f2": 1}
 
 
@@ -219,7 +221,10 @@ def test_a_child_of_several_parents_asks_where_they_differ(release: Version) -> 
     one, other = child_of(release, name="one"), child_of(release, name="other")
     add_frames(one, [frame(1, 10), frame(2, 10), frame(3, 10)])
     add_frames(other, [frame(1, 20), frame(2, 20), frame(4, 20)])
-    parents = [versions.publish(one, actor=None), versions.publish(other, actor=None)]
+    parents = [
+        versions.publish(one, actor=None, reason="unchecked"),
+        versions.publish(other, actor=None, reason="unchecked"),
+    ]
     with pytest.raises(versions.VersionConflict) as caught:
         child_of(*parents)
     assert (caught.value.frame_ids, caught.value.count) == (["f1", "f2"], 2)
@@ -234,7 +239,7 @@ def test_a_child_of_several_parents_asks_where_they_differ(release: Version) -> 
 
 def test_restoring_counts_frames_that_come_and_others_that_go() -> None:
     version = make_version(frames=[make_frame("a"), make_frame("b"), make_frame("c")])
-    release, draft = versions.snapshot(version, actor=None)
+    release, draft = versions.snapshot(version, actor=None, reason="unchecked")
     versions.delete_frames(draft, ["a", "b"], actor=None)
     add_frames(draft, [make_frame("x"), make_frame("c", labels=["car"])])
     assert versions.restore(draft, release, actor=None) == 4
@@ -280,7 +285,7 @@ def test_a_name_is_taken_once_in_a_dataset(release: Version, draft: Version) -> 
 
 
 def test_parents_are_published_versions_of_the_same_dataset(draft: Version) -> None:
-    elsewhere = versions.publish(make_version(), actor=None)
+    elsewhere = versions.publish(make_version(), actor=None, reason="unchecked")
     with pytest.raises(Refused, match="is a draft"):
         child_of(draft)
     with pytest.raises(Refused, match="is not a version of"):
@@ -335,6 +340,6 @@ def test_acts_are_in_the_audit_log(draft: Version, admin: User) -> None:
         ("delete frames", "child"),
         ("delete", "child"),
     ]
-    assert events[1].details == {"reason": "masks come later"}
+    assert events[1].details == {"reason": "masks come later", "check": None}
     assert events[1].actor == admin
     assert events[0].details["after"] == {"description": "Night drives"}

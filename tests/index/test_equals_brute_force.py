@@ -122,7 +122,7 @@ def play(history: list[tuple[str, Any]]) -> tuple[Dataset, dict[int, dict[str, F
             for frame_id in gone:
                 held.pop(frame_id, None)
         else:
-            publish(version, actor=None, name=f"published {version.pk}")
+            publish(version, actor=None, reason="unchecked", name=f"published {version.pk}")
             version = draft_for_writing(version.dataset, actor=None)
             model[version.pk] = dict(held)
     return Dataset.objects.get(pk=version.dataset_id), model

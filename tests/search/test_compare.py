@@ -27,7 +27,7 @@ EVERYTHING = FrameQuery(group="none")
 def child_of(parent: Version, name: str = "child") -> Version:
     parent.refresh_from_db()
     if parent.is_draft:
-        parent = versions.publish(parent, actor=None)
+        parent = versions.publish(parent, actor=None, reason="unchecked")
     return versions.create_version(dataset=parent.dataset, name=name, parents=[parent], actor=None)
 
 

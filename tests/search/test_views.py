@@ -80,7 +80,7 @@ def test_filters_are_joined_by_or_and_a_frame_counts_once(version: Version) -> N
 
 
 def test_a_frame_counts_once_for_each_version_that_holds_it(version: Version) -> None:
-    versions.publish(version, actor=None, name="v1")
+    versions.publish(version, actor=None, reason="unchecked", name="v1")
     child = versions.create_version(
         dataset=version.dataset, name="v2", parents=[version], actor=None
     )
@@ -91,7 +91,7 @@ def test_all_versions_of_a_dataset_are_those_there_are(version: Version) -> None
     whole = {"versions": [{"dataset": version.dataset.uid, "version": "*"}], "filters": [{}]}
     asked = Definition.from_json(whole)
     assert views.evaluate(asked, Version.objects.all()).count == 40
-    versions.publish(version, actor=None, name="v1")
+    versions.publish(version, actor=None, reason="unchecked", name="v1")
     versions.create_version(dataset=version.dataset, name="v2", parents=[version], actor=None)
     assert views.evaluate(asked, Version.objects.all()).count == 80
 
@@ -144,7 +144,7 @@ def test_a_view_of_a_deleted_version_is_there_and_empty(version: Version) -> Non
 
 def test_only_published_versions_by_name_pin_a_view(version: Version) -> None:
     assert not evaluate(version).is_pinned
-    versions.publish(version, actor=None, name="v1")
+    versions.publish(version, actor=None, reason="unchecked", name="v1")
     version.refresh_from_db()
     assert evaluate(version).is_pinned
     whole = {"versions": [{"dataset": version.dataset.uid, "version": "*"}], "filters": [{}]}
@@ -170,7 +170,7 @@ def hashed(frames: Sequence[Any], filler: int = 0, batches: int = 1) -> str:
     versions.delete_frames(version, gone, actor=None)
     for part in range(batches):
         version = add_frames(version, frames[part::batches])
-    versions.publish(version, actor=None, name=f"final {filler}")
+    versions.publish(version, actor=None, reason="unchecked", name=f"final {filler}")
     version.refresh_from_db()
     found = evaluate(
         version,
@@ -330,7 +330,7 @@ bounds = st.tuples(st.integers(0, 39), st.integers(0, 39))
 def two(project: Project) -> list[Version]:
     """A published version and a child of it that differs in a few frames."""
     version = make_version(project, drives(40))
-    versions.publish(version, actor=None, name="v1")
+    versions.publish(version, actor=None, reason="unchecked", name="v1")
     child = versions.create_version(
         dataset=version.dataset, name="v2", parents=[version], actor=None
     )

@@ -27,6 +27,7 @@ def test_publishing_with_a_working_copy(
     assert f"Snapshot of {version.dataset.name} - " in form
     assert 'name="with_copy" checked' in form
     sent = {"name": "v1", "with_copy": "on", "copy_name": "Current", "copy_description": "More"}
+    sent["reason"] = "A first look"
     response = client.post(f"{base}/publish/", sent)
     assert response["Location"] == f"{base}/"
     published = Version.objects.get(name="v1")
@@ -39,12 +40,12 @@ def test_publishing_with_a_working_copy(
 
 
 def test_publishing_alone(version: Version, base: str, browse: Browse, admin: User) -> None:
-    browse(admin).post(f"{base}/publish/", {"name": "v1"})
+    browse(admin).post(f"{base}/publish/", {"name": "v1", "reason": "A first look"})
     assert [(v.name, v.is_draft) for v in Version.objects.all()] == [("v1", False)]
 
 
 def test_publishing_twice_says_so(version: Version, base: str, browse: Browse, admin: User) -> None:
-    browse(admin).post(f"{base}/publish/", {"name": "v1"})
+    browse(admin).post(f"{base}/publish/", {"name": "v1", "reason": "A first look"})
     response = browse(admin).post(f"{base}/publish/", {"name": "v2"})
     assert response.status_code == 400
     assert "is published and cannot change" in response.content.decode()
@@ -55,7 +56,10 @@ def test_publishing_twice_says_so(version: Version, base: str, browse: Browse, a
     [
         ({"name": ""}, "Give the version a name."),
         ({"name": "x" * 300}, "longer than 255"),
-        ({"name": "v1", "with_copy": "on", "copy_name": ""}, "Give the version a name."),
+        (
+            {"name": "v1", "with_copy": "on", "copy_name": "", "reason": "A look"},
+            "Give the version a name.",
+        ),
     ],
 )
 def test_a_form_that_cannot_be_done_keeps_what_was_typed(
@@ -76,7 +80,7 @@ def test_branching_a_published_version(
     refused = browse(editor).post(f"{base}/branch/", {"name": "child"})
     assert refused.status_code == 400
     assert "is a draft" in refused.content.decode()
-    versions.publish(version, actor=None)
+    versions.publish(version, actor=None, reason="unchecked")
     response = browse(editor).post(f"{base}/branch/", {"name": "child", "description": "Night"})
     child = Version.objects.get(name="child")
     assert response["Location"].endswith(f"/versions/{child.uid}/")

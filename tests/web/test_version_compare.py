@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def child(version: Version) -> Version:
     """A child with one frame added, two removed, and one relabelled and moved in time."""
-    parent = versions.publish(version, actor=None)
+    parent = versions.publish(version, actor=None, reason="unchecked")
     child = versions.create_version(
         dataset=parent.dataset, name="child", parents=[parent], actor=None
     )
@@ -88,7 +88,7 @@ def test_csv_has_a_line_for_each_frame(address: str, browse: Browse, viewer: Use
 def test_a_spreadsheet_takes_no_text_for_a_formula(
     project: Project, browse: Browse, viewer: User
 ) -> None:
-    root = versions.publish(make_version(project), actor=None)
+    root = versions.publish(make_version(project), actor=None, reason="unchecked")
     child = versions.create_version(dataset=root.dataset, name="child", parents=[root], actor=None)
     add_frames(child, [make_frame("=1+1", context_id="@SUM(A1)")])
     address = f"/datasets/{root.dataset.uid}/compare/{root.uid}/{child.uid}/?format=csv"
@@ -100,7 +100,7 @@ def test_pages_follow_each_other(
     project: Project, browse: Browse, viewer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("frames.web.version_compare.PAGE_SIZE", 2)
-    root = versions.publish(make_version(project), actor=None)
+    root = versions.publish(make_version(project), actor=None, reason="unchecked")
     child = versions.create_version(dataset=root.dataset, name="child", parents=[root], actor=None)
     add_frames(child, [make_frame(f"f{n}") for n in range(5)])
     address = f"/datasets/{root.dataset.uid}/compare/{root.uid}/{child.uid}.json?side=added"
@@ -148,7 +148,9 @@ def test_more_frames_make_no_more_queries(project: Project, browse: Browse, view
     counts = []
     client = browse(viewer)
     for number in (2, 12):
-        root = versions.publish(make_version(project, [make_frame("kept")]), actor=None)
+        root = versions.publish(
+            make_version(project, [make_frame("kept")]), actor=None, reason="unchecked"
+        )
         child = versions.create_version(
             dataset=root.dataset, name="child", parents=[root], actor=None
         )
