@@ -46,9 +46,25 @@ def compare_address(before: Version, after: Version, query: Mapping[str, str] | 
     return _with_query(path, query or {})
 
 
+def history_address(version: Version, frame_id: str, query: Mapping[str, str]) -> str:
+    """Return the page of a frame's revisions."""
+    return _with_query(f"{version_address(version)}history/", {"id": frame_id, **query})
+
+
+def restore_address(draft: Version, source: Version, frame_id: str = "") -> str:
+    """Return the page that restores a frame, or all frames, of another version into a draft."""
+    query = {"from": source.uid, **({"id": frame_id} if frame_id else {})}
+    return _with_query(f"{version_address(draft)}restore/", query)
+
+
 def original_address(source_pk: int) -> str:
     """Return where the bytes of a source are served."""
     return f"{get_script_prefix()}sources/{source_pk}/original"
+
+
+def given_preview_address(source_pk: int) -> str:
+    """Return where the bytes of the preview that came with a source are served."""
+    return f"{get_script_prefix()}sources/{source_pk}/preview"
 
 
 def _with_query(path: str, query: Mapping[str, str]) -> str:

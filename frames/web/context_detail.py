@@ -13,19 +13,20 @@ from frames.search.errors import QueryError
 from frames.search.query import FrameQuery
 from frames.web import access
 from frames.web.addresses import context_address, version_address
+from frames.web.cards import frame_cards
 from frames.web.http import respond
 from frames.web.pictures import ratio_of
 from frames.web.strip import gaps_between, strip_of
 from frames.web.text import count, moment, plural, span
-from frames.web.version_detail import filter_of, frame_cards, given_filter, may_edit, refused_json
+from frames.web.version_detail import filter_of, given_filter, may_edit, refused_json
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from frames.models import Version
+    from frames.web.cards import FrameCard
     from frames.web.http import SignedInRequest
     from frames.web.strip import Strip
-    from frames.web.version_detail import FrameCard
 
 PAGE_SIZE: Final = 96
 
@@ -142,7 +143,7 @@ def context_detail(
         matched=found.matched,
         first_timestamp=found.first_timestamp,
         last_timestamp=found.last_timestamp,
-        items=frame_cards(version, found.items, query),
+        items=frame_cards(version, found.items, filter_of(query), query.source),
         gaps=gaps_between([row.frame.timestamp for row in found.items]),
         next=found.next,
         strip=strip_of(version, context_id, filter_of(query)),

@@ -6,18 +6,20 @@ import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
 from frames.media import MediaError, open_uri, policy_for
 from frames.models import PreviewReason
+from frames.previews.spec import PREVIEW_EDGE_PX, spec_for
 from frames.web import access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from frames.media import MediaReader
+    from frames.models import Project
     from frames.web.http import SignedInRequest
 
 BLOCK_BYTES: Final = 256 * 1024
@@ -57,12 +59,27 @@ def source_original(
     Anything but a picture or a video comes as a file to save, and nothing of it can run.
     """
     source, project = access.source_or_404(request.user, source_pk)
+    return _stream(request, source.uri, project)
+
+
+@require_safe
+def source_preview(
+    request: SignedInRequest, source_pk: int
+) -> HttpResponse | StreamingHttpResponse:
+    """Stream the bytes of the preview that came with a source, as its own are."""
+    source, project = access.source_or_404(request.user, source_pk)
+    if not source.preview:
+        raise Http404
+    return _stream(request, spec_for(source, PREVIEW_EDGE_PX).uri, project)
+
+
+def _stream(
+    request: SignedInRequest, uri: str, project: Project
+) -> HttpResponse | StreamingHttpResponse:
     policy = policy_for(project)
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(
-                open_uri(source.uri, policy, max_bytes=policy.max_video_bytes)
-            )
+            file = stack.enter_context(open_uri(uri, policy, max_bytes=policy.max_video_bytes))
             content_type = sniff(file.read(16))
             size = file.size if file.size is not None else file.seek(0, 2)
         except MediaError as error:
@@ -86,7 +103,7 @@ def source_original(
     response["Cache-Control"] = "private, max-age=3600"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response["X-Content-Type-Options"] = "nosniff"
-    name = source.uri.rstrip("/").rpartition("/")[2] or "original"
+    name = uri.rstrip("/").rpartition("/")[2] or "original"
     as_attachment = content_type == "application/octet-stream"
     disposition = content_disposition_header(as_attachment, name[-200:])
     if disposition:

@@ -72,6 +72,15 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def number_text(number: float) -> str:
+    """Return a number as JSON has it, a whole one without its point.
+
+    >>> number_text(60.0), number_text(-0.25)
+    ('60', '-0.25')
+    """
+    return str(int(number)) if number.is_integer() and abs(number) < 1e16 else repr(number)
+
+
 def plural(number: int, noun: str) -> str:
     """Return a number with its noun, which takes an s.
 

@@ -20,7 +20,7 @@ class LabelFilter extends HTMLElement {
   narrow() {
     const text = this.input.value.trim().toLowerCase();
     for (const row of this.querySelectorAll(".label-rows li")) {
-      row.hidden = !row.querySelector(".chip").textContent.toLowerCase().includes(text);
+      row.hidden = !row.querySelector(".chip, .key-name")?.textContent.toLowerCase().includes(text);
     }
   }
 
