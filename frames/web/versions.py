@@ -232,7 +232,7 @@ class _Reader:
         places = list(_descend(below))
         rows = _light(Version.objects.filter(pk__in=drawn)).in_bulk()
         matching = set(wanted)
-        following = [level for _, level, _ in places[1:]] + [0]
+        following = [*(level for _, level, _ in places[1:]), 0]
         return [
             self._row(
                 rows[pk],
@@ -242,7 +242,7 @@ class _Reader:
                 forks=len(below.get(pk, ())) > 1 and indent < TREE_INDENTS_MAX,
                 closes=max(0, level - after),
             )
-            for (pk, level, indent), after in zip(places, following, strict=True)
+            for (pk, level, indent), after in zip(places, following, strict=False)
             if pk in rows
         ]
 
