@@ -22,11 +22,14 @@ from os.path import commonprefix
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
 import structlog
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import storages
 from django.db import transaction
+from django.db.models import TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.text import get_valid_filename
 
@@ -38,7 +41,7 @@ from frames.formats.writers import BY_NAME
 from frames.index.bitmaps import dump, load
 from frames.index.reader import DatasetIndex
 from frames.index.store import chunks
-from frames.models import Job, Preview, Source
+from frames.models import Frame, Job, Preview, Source
 from frames.models.frame import frame_pk
 from frames.previews.spec import PREVIEW_EDGE_PX, VIEWER_EDGE_PX, spec_for
 from frames.search import order, pages
@@ -333,46 +336,59 @@ def _chunks(
     query = FrameQuery(group=GROUP_NONE)
     while True:
         ordinals, after = order.page_of(index, snapshot, query, CHUNK_FRAMES)
-        rows = pages.rows_of(version.dataset, ordinals)
+        frames = _read(version.dataset_id, ordinals)
         if with_sizes:
-            _add_sizes(version.dataset.project_id, [s for row in rows for s in row.sources])
-        yield [_frame_data(row) for row in rows]
+            _add_sizes(version.dataset.project_id, [s for f in frames for s in f.sources])
+        yield frames
         if after is None:
             return
         query = query.with_(after=after)
 
 
-def _frame_data(row: pages.FrameRow) -> FrameData:
-    frame = row.frame
-    sources = [
-        SourceData(
-            source.source_id,
-            source.uri,
-            source.content_type,
-            source.width,
-            source.height,
-            source.timestamp,
-            source.masks,
-            source.preview,
-            source.meta,
-            source.extra,
-        )
-        for source in row.sources
-    ]
-    return FrameData(
-        frame.frame_id,
-        frame.context_id,
-        frame.timestamp,
-        sources,
-        frame.rois,
-        frame.meta,
-        frame.extra,
+def _read(dataset_pk: int, ordinals: list[int]) -> list[FrameData]:
+    """Return those frames that are there, in the order of the ordinals. Queries: 2.
+
+    Texts of JSON and no model instances: that is twice as fast.
+    """
+    pks = [frame_pk(dataset_pk, ordinal) for ordinal in ordinals]
+    found: dict[int, FrameData] = {}
+    frames = Frame.objects.filter(pk__in=pks).values_list(
+        *("pk", "frame_id", "context_id", "timestamp"),
+        *(Cast(name, TextField()) for name in ("rois", "meta", "extra")),
     )
+    for pk, frame_id, context_id, timestamp, *texts in frames:
+        found[pk] = FrameData(frame_id, context_id, timestamp, [], *map(orjson.loads, texts))
+    sources = Source.objects.filter(frame__in=pks).order_by("frame_id", "position")
+    for (
+        pk,
+        name,
+        uri,
+        kind,
+        width,
+        height,
+        time_ms,
+        masks,
+        preview,
+        meta,
+        extra,
+    ) in sources.values_list(
+        *("frame_id", "source_id", "uri", "content_type", "width", "height", "timestamp"),
+        *(Cast(name, TextField()) for name in ("masks", "preview", "meta", "extra")),
+    ):
+        source = SourceData(name, uri, kind, width, height, time_ms)
+        source.masks, source.preview, source.meta = map(_value, (masks, preview, meta))
+        source.extra = orjson.loads(extra)
+        found[pk].sources.append(source)
+    return [found[pk] for pk in pks if pk in found]
 
 
-def _add_sizes(project_pk: int, sources: list[Source]) -> None:
+def _value(text: str | None) -> Any:
+    return None if text is None else orjson.loads(text)
+
+
+def _add_sizes(project_pk: int, sources: list[SourceData]) -> None:
     """Take the size of a source that came without from its preview, if that is made. Queries: 1."""
-    wanted: dict[str, list[Source]] = {}
+    wanted: dict[str, list[SourceData]] = {}
     for source in sources:
         if source.width and source.height:
             continue

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from frames.media.kinds import Kind, kind_of
 from frames.models.preview import preview_key
 
-if TYPE_CHECKING:
-    from frames.models import Source
-
 PREVIEW_EDGE_PX: Final = 320
 VIEWER_EDGE_PX: Final = 1280
+
+
+class Shown(Protocol):
+    """What of a source decides what its preview shows."""
+
+    uri: str
+    content_type: str
+    timestamp: float | None
+    preview: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ def _given(preview: Any) -> tuple[str, str, float | None]:
     )
 
 
-def spec_for(source: Source, edge_px: int) -> PreviewSpec:
+def spec_for(source: Shown, edge_px: int) -> PreviewSpec:
     """Return what the preview of a source shows.
 
     The grid shows the preview that came with the source, if one did; the viewer always shows the

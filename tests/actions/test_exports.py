@@ -163,7 +163,7 @@ def test_a_manifest_that_was_imported_comes_back_equal(project: Project, tmp_pat
                 "id": f"f{number}",
                 "context_id": "drive",
                 "timestamp": number + 0.5,
-                "meta": {"b": [1, {"c": None}], "a": "é"},
+                "meta": {"b": [1, {"c": None}], "a": "é", "far": 1e300, "near": -1e-300},
                 "num_frames": 1,
                 "sources": [
                     {
@@ -327,7 +327,7 @@ def test_no_room_at_the_last_moment_leaves_nothing(
 def test_another_error_is_the_operators_and_leaves_nothing(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "_frame_data", lambda row: 1 / 0)
+    monkeypatch.setattr(exports, "_read", lambda *_: 1 / 0)
     job = start(version)
     with pytest.raises(ZeroDivisionError):
         exports.run(job.uid)
@@ -377,7 +377,7 @@ def kill(job: Job, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
             exports.run(job.uid)
 
 
-@pytest.mark.parametrize("place", ["_frame_data", "_keep", "audit.record"])
+@pytest.mark.parametrize("place", ["_read", "_keep", "audit.record"])
 def test_an_export_whose_worker_died_begins_anew(
     version: Version, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
