@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views import defaults
@@ -12,7 +13,10 @@ from frames.web.access import VersionGone
 from frames.web.addresses import version_address
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
 
     from frames.models import DeletedVersion
 
@@ -31,6 +35,19 @@ def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path.endswith(".json"):
         return JsonResponse({"error": "not allowed"}, status=403)
     return defaults.permission_denied(request, exception)
+
+
+class SignInRequired(LoginRequiredMiddleware):
+    """Leads who is not signed in to do so; a JSON twin, which no person reads, answers 401."""
+
+    def process_view(
+        self, request: HttpRequest, view_func: Callable[..., HttpResponseBase], *args: Any
+    ) -> HttpResponseBase | None:
+        """Answer a request without a session, and let the others through."""
+        refused = super().process_view(request, view_func, *args)
+        if refused is not None and request.path.endswith(".json"):
+            return JsonResponse({"error": "sign in first"}, status=401)
+        return refused
 
 
 def _gone(request: HttpRequest, deleted: DeletedVersion) -> HttpResponse:

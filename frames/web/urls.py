@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.urls import path
+from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 
 from frames.web.audit_list import audit_list
@@ -16,6 +17,7 @@ from frames.web.dataset_detail import dataset_detail
 from frames.web.dataset_list import dataset_list
 from frames.web.filter_builder import filter_builder
 from frames.web.frame_detail import frame_detail
+from frames.web.frame_history import frame_history
 from frames.web.import_create import import_into_dataset, import_into_project
 from frames.web.job_detail import job_cancel, job_detail
 from frames.web.label_list import label_list
@@ -37,6 +39,7 @@ from frames.web.version_detail import version_detail
 from frames.web.version_facets import facet_refine, version_facets
 from frames.web.version_info import version_info
 from frames.web.version_metadata import version_metadata, version_metadata_edit
+from frames.web.version_restore import version_restore
 from frames.web.version_sample import version_sample
 from frames.web.view_actions import view_act
 from frames.web.view_detail import view_detail
@@ -52,11 +55,14 @@ if TYPE_CHECKING:
 VERSION = "datasets/<slug:dataset_uid>/versions/<slug:version_uid>"
 
 
-def page(route: str, view: Callable[..., Any], name: str) -> list[URLPattern]:
-    """Return the paths of a page and of its JSON twin."""
+def page(
+    route: str, view: Callable[..., Any], name: str, *, takes_posts: bool = False
+) -> list[URLPattern]:
+    """Return the paths of a page and of its JSON twin, which are read and not written to."""
+    safe = require_safe(view)
     return [
-        path(f"{route}/", view, name=name),
-        path(f"{route}.json", view, {"as_json": True}, name=f"{name}_json"),
+        path(f"{route}/", view if takes_posts else safe, name=name),
+        path(f"{route}.json", safe, {"as_json": True}, name=f"{name}_json"),
     ]
 
 
@@ -80,7 +86,7 @@ urlpatterns = [
     path(f"{VERSION}/bulk/", bulk_edit, name="bulk_edit"),
     path(f"{VERSION}/branch/", version_branch, name="version_branch"),
     path(f"{VERSION}/edit/", version_edit, name="version_edit"),
-    *page(f"{VERSION}/check", version_check, "version_check"),
+    *page(f"{VERSION}/check", version_check, "version_check", takes_posts=True),
     *page(f"{VERSION}/check/<slug:kind>", check_frames, "check_frames"),
     path(f"{VERSION}/publish/", version_publish, name="version_publish"),
     path(f"{VERSION}/delete/", version_delete, name="version_delete"),
@@ -92,9 +98,11 @@ urlpatterns = [
     ),
     *page(f"{VERSION}/facets", version_facets, "version_facets"),
     path(f"{VERSION}/facets/refine/", facet_refine, name="facet_refine"),
-    *page(f"{VERSION}/filter", filter_builder, "filter_builder"),
+    *page(f"{VERSION}/filter", filter_builder, "filter_builder", takes_posts=True),
     *page(f"{VERSION}/columns", version_columns, "version_columns"),
     *page(f"{VERSION}/sample", version_sample, "version_sample"),
+    *page(f"{VERSION}/history", frame_history, "frame_history"),
+    path(f"{VERSION}/restore/", version_restore, name="version_restore"),
     *page(f"{VERSION}/labels", label_list, "label_list"),
     *page(f"{VERSION}/context", context_detail, "context_detail"),
     # An id that no path can hold (`..`, a line break) comes as ?id=.

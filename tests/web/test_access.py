@@ -62,6 +62,9 @@ EXPECTED = {
     "version_check_json": (READ, ""),
     "check_frames": (READ, ""),
     "check_frames_json": (READ, ""),
+    "frame_history": (READ, "?id=a-0"),
+    "frame_history_json": (READ, "?id=a-0"),
+    "version_restore": (CHANGE, "?from={version_uid}"),
     "version_delete": (RULE, ""),
     "version_compare": (READ, ""),
     "version_compare_json": (READ, ""),
@@ -169,9 +172,22 @@ def test_each_persona_gets_what_they_may(
     user = None if persona == "anonymous" else request.getfixturevalue(persona)
     statuses, query = EXPECTED[name]
     response = browse(user).get(addresses[name] + query)
-    assert response.status_code == statuses[PERSONAS.index(persona)]
-    if persona == "anonymous":
+    expected = statuses[PERSONAS.index(persona)]
+    if persona == "anonymous" and name.endswith("_json"):
+        expected = 401
+    assert response.status_code == expected
+    if expected == 302 and persona == "anonymous":
         assert response["Location"].startswith("/sign-in/?next=") or name == "start"
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_twins_are_read_only(
+    method: str, addresses: dict[str, str], browse: Callable[[User | None], Client], admin: User
+) -> None:
+    client = browse(admin)
+    for name, address in addresses.items():
+        if name.endswith("_json"):
+            assert getattr(client, method)(address).status_code == 405
 
 
 def test_outsider_sees_nothing_of_a_project_in_a_list(
