@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
-from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
@@ -14,16 +13,14 @@ from frames.media import MediaError, open_uri, policy_for
 from frames.models import PreviewReason
 from frames.previews.spec import PREVIEW_EDGE_PX, spec_for
 from frames.web import access
+from frames.web.ranges import ranged_response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from django.http import StreamingHttpResponse
 
-    from frames.media import MediaReader
     from frames.models import Project
     from frames.web.http import SignedInRequest
 
-BLOCK_BYTES: Final = 256 * 1024
-_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _STATUS: Final = {
     PreviewReason.NOT_FOUND: 404,
     PreviewReason.FORBIDDEN: 403,
@@ -44,10 +41,6 @@ _SIGNATURES: Final = (
     (0, b"\x1a\x45\xdf\xa3", "video/webm"),
     (0, b"BM", "image/bmp"),
 )
-
-
-class RangeError(Exception):
-    """No byte of the requested range exists."""
 
 
 @require_safe
@@ -88,21 +81,8 @@ def _stream(
                 content_type="text/plain; charset=utf-8",
                 status=_STATUS.get(error.reason, 502),
             )
-        try:
-            part = requested_range(request.headers.get("Range", ""), size)
-        except RangeError:
-            return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
-        start, end = part or (0, size)
-        # From here on the response closes the file.
-        body = _blocks(stack.pop_all(), file, start, end) if request.method == "GET" else ()
-    response = StreamingHttpResponse(body, content_type=content_type, status=206 if part else 200)
-    response["Content-Length"] = end - start
-    response["Accept-Ranges"] = "bytes"
-    if part:
-        response["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+        response = ranged_response(request, stack, file, size, content_type)
     response["Cache-Control"] = "private, max-age=3600"
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response["X-Content-Type-Options"] = "nosniff"
     name = uri.rstrip("/").rpartition("/")[2] or "original"
     as_attachment = content_type == "application/octet-stream"
     disposition = content_disposition_header(as_attachment, name[-200:])
@@ -117,36 +97,3 @@ def sniff(head: bytes) -> str:
         if head[offset : offset + len(signature)] == signature:
             return content_type
     return "application/octet-stream"
-
-
-def requested_range(header: str, size: int) -> tuple[int, int] | None:
-    """Return the first byte asked for and the end; None where everything is.
-
-    A header of another form, several ranges among them, asks for everything.
-
-    Raises:
-        RangeError: nothing of what is asked for exists.
-
-    >>> requested_range("bytes=0-99", 1000), requested_range("bytes=-100", 1000)
-    ((0, 100), (900, 1000))
-    """
-    match = _RANGE.fullmatch(header.strip())
-    if not match or not any(match.groups()):
-        return None
-    first, last = match.groups()
-    if first:
-        start, end = int(first), min(int(last) + 1, size) if last else size
-    else:
-        start, end = max(0, size - int(last)), size
-    if start >= end:
-        raise RangeError
-    return start, end
-
-
-def _blocks(stack: ExitStack, file: MediaReader, start: int, end: int) -> Iterator[bytes]:
-    with stack:
-        file.seek(start)
-        left = end - start
-        while left > 0 and (block := file.read(min(BLOCK_BYTES, left))):
-            left -= len(block)
-            yield block

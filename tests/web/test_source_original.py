@@ -8,7 +8,8 @@ import pytest
 from django.http import StreamingHttpResponse
 
 from frames.models import Source
-from frames.web.source_original import RangeError, requested_range, sniff
+from frames.web.ranges import RangeError, requested_range
+from frames.web.source_original import sniff
 from tests.factories import make_frame, make_version
 
 if TYPE_CHECKING:
