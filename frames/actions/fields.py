@@ -88,12 +88,10 @@ def clean_tags(tags: Sequence[str]) -> list[str]:
     return cleaned
 
 
-def parse_metadata(text: str) -> Any:
-    """Return typed JSON; nothing is the empty object. Raises Refused with line and column."""
-    if not text.strip():
-        return {}
+def parse_metadata(text: str) -> dict[str, Any]:
+    """Return typed metadata; nothing is the empty object. Raises Refused with line and column."""
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        return clean_metadata(json.loads(text, object_pairs_hook=_object) if text.strip() else {})
     except json.JSONDecodeError as error:
         what = error.msg[:1].lower() + error.msg[1:]
         raise Refused(f"Line {error.lineno}, column {error.colno}: {what}.") from error

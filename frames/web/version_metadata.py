@@ -63,7 +63,10 @@ class VersionMetadataPage:
         """What the values of the version's masks stand for."""
         legends = self.version.metadata.get("mask_labels")
         entries = legends.get("_all_") if isinstance(legends, dict) else None
-        return [_legend_entry(entry) for entry in entries or () if isinstance(entry, dict)]
+        # An import takes metadata as it is.
+        if not isinstance(entries, list):
+            return []
+        return [_legend_entry(entry) for entry in entries if isinstance(entry, dict)]
 
     def as_json(self) -> dict[str, Any]:
         """Return the metadata of the version and of its dataset."""

@@ -54,7 +54,7 @@ def lineage(project: Project) -> dict[str, Version]:
     return {version.name: Version.objects.get(pk=version.pk) for version in made}
 
 
-def panel(version: Version, role: int = Grant.Role.ADMIN, **params: str) -> VersionPanel:
+def panel(version: Version, role: int = Grant.Role.ADMIN, /, **params: str) -> VersionPanel:
     """Return the panel of a version as its page has it."""
     found = Version.objects.select_related("dataset__project").get(pk=version.pk)
     return panel_of(found, params, role)
