@@ -21,6 +21,7 @@ from frames.web import access
 from frames.web.addresses import (
     context_address,
     frame_address,
+    history_address,
     original_address,
     version_address,
 )
@@ -291,6 +292,11 @@ class FramePage:
     def saved(self) -> datetime:
         """When this revision was written."""
         return datetime.fromtimestamp(self.row.frame.saved_ms / 1000, UTC)
+
+    @property
+    def history_url(self) -> str:
+        """The frame's revisions."""
+        return history_address(self.version, self.frame_id, {})
 
     @property
     def frame_labels(self) -> list[Label]:

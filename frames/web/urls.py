@@ -41,6 +41,7 @@ from frames.web.version_info import version_info
 from frames.web.version_metadata import version_metadata, version_metadata_edit
 from frames.web.version_restore import version_restore
 from frames.web.version_sample import version_sample
+from frames.web.version_statistics import version_statistics
 from frames.web.view_actions import view_act
 from frames.web.view_detail import view_detail
 from frames.web.view_form import view_create, view_edit
@@ -96,6 +97,7 @@ urlpatterns = [
         version_compare,
         "version_compare",
     ),
+    *page(f"{VERSION}/statistics", version_statistics, "version_statistics"),
     *page(f"{VERSION}/facets", version_facets, "version_facets"),
     path(f"{VERSION}/facets/refine/", facet_refine, name="facet_refine"),
     *page(f"{VERSION}/filter", filter_builder, "filter_builder", takes_posts=True),

@@ -15,12 +15,12 @@ from frames.search import compare
 from frames.search.errors import QueryError
 from frames.search.query import GROUP_NONE, FrameQuery
 from frames.web import access
-from frames.web.addresses import compare_address, frame_address
+from frames.web.addresses import compare_address, frame_address, restore_address
 from frames.web.http import respond
 from frames.web.overlay import shapes_on
 from frames.web.pictures import pictures_of, ratio_of, shown_source
 from frames.web.text import count, moment, plural
-from frames.web.version_detail import frame_json, refused_json
+from frames.web.version_detail import frame_json, may_edit, refused_json
 from frames.web.versions import version_json
 
 if TYPE_CHECKING:
@@ -57,6 +57,14 @@ class Tab:
 
 
 @dataclass(frozen=True, slots=True)
+class Restore:
+    """The page that makes one version hold what the other does."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """One frame that differs, with its picture and, where it changed, the shapes of both sides.
 
@@ -73,6 +81,7 @@ class Difference:
     shapes_before: list[Shape]
     shapes_after: list[Shape]
     changes: FrameChanges | None
+    restore_url: str
 
     @property
     def frame_row(self) -> FrameRow:
@@ -97,14 +106,7 @@ class Difference:
         """What changed, in words, a line each."""
         if self.changes is None or self.row.before is None or self.row.after is None:
             return []
-        lines = [
-            f"{change.key}: {_shown(change.before, is_there=change.is_in_before)} → "
-            f"{_shown(change.after, is_there=change.is_in_after)}"
-            for change in self.changes.meta
-        ]
-        before, after = self.row.before.frame.rois, self.row.after.frame.rois
-        lines += [_region_line(change, before, after) for change in self.changes.regions]
-        return lines + [f"{field} differs" for field in self.changes.fields]
+        return change_lines(self.row.before, self.row.after, self.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,18 @@ class ComparePage:
     query: FrameQuery
     items: list[Difference]
     next: str | None
+    may_edit: bool
+
+    @property
+    def restores(self) -> list[Restore]:
+        """The ways to make one of the two what the other is: into drafts only."""
+        if not self.may_edit or not any(getattr(self.comparison, side) for side in SIDES):
+            return []
+        return [
+            Restore(f"Restore {draft.name} to {source.name}", restore_address(draft, source))
+            for draft, source in ((self.after, self.before), (self.before, self.after))
+            if draft.is_draft
+        ]
 
     @property
     def tabs(self) -> list[Tab]:
@@ -214,6 +228,7 @@ def version_compare(
     before = access.version_or_404(request.user, dataset_uid, before_uid)
     after = access.version_or_404(request.user, dataset_uid, after_uid)
     comparison = compare.compare(before, after)
+    editable = may_edit(request.user, after)
     if request.GET.get("format") == "csv":
         return _as_csv(comparison)
     side = request.GET.get("side") or next(
@@ -235,8 +250,9 @@ def version_compare(
         comparison=comparison,
         deltas=compare.label_deltas(comparison),
         query=query,
-        items=_differences(before, after, found.items),
+        items=_differences(before, after, found.items, may_edit=editable),
         next=found.next,
+        may_edit=editable,
     )
     return respond(request, page, "version/compare.html", as_json=as_json, partial="items")
 
@@ -251,7 +267,9 @@ def version_compare_choice(request: SignedInRequest, dataset_uid: str) -> HttpRe
     return redirect(compare_address(before, after))
 
 
-def _differences(before: Version, after: Version, rows: Sequence[ChangedRow]) -> list[Difference]:
+def _differences(
+    before: Version, after: Version, rows: Sequence[ChangedRow], *, may_edit: bool
+) -> list[Difference]:
     """Return what is shown of each frame; one query for all pictures."""
     shown = [shown_source((row.after or row.before).sources) for row in rows]  # type: ignore[union-attr]
     project_pk = after.dataset.project_id
@@ -275,6 +293,9 @@ def _differences(before: Version, after: Version, rows: Sequence[ChangedRow]) ->
                 changes=compare.frame_changes(row.before, row.after)
                 if row.before and row.after
                 else None,
+                restore_url=restore_address(after, before, frame_id)
+                if may_edit and after.is_draft
+                else "",
             )
         )
     return found
@@ -284,6 +305,18 @@ def _shapes(row: FrameRow | None, source: Source) -> list[Shape]:
     if row is None:
         return []
     return [s for s in shapes_on(row.frame.rois, source.source_id) if s.path or s.ellipse]
+
+
+def change_lines(before: FrameRow, after: FrameRow, changes: FrameChanges) -> list[str]:
+    """Return what differs between two revisions of a frame, in words, a line each."""
+    lines = [
+        f"{change.key}: {_shown(change.before, is_there=change.is_in_before)} → "
+        f"{_shown(change.after, is_there=change.is_in_after)}"
+        for change in changes.meta
+    ]
+    old, new = before.frame.rois, after.frame.rois
+    lines += [_region_line(change, old, new) for change in changes.regions]
+    return lines + [f"{field} differs" for field in changes.fields]
 
 
 def _shown(value: Any, *, is_there: bool) -> str:

@@ -64,10 +64,11 @@ EXPECTED = {
     "check_frames_json": (READ, ""),
     "frame_history": (READ, "?id=a-0"),
     "frame_history_json": (READ, "?id=a-0"),
-    "version_restore": (CHANGE, "?from={version_uid}"),
     "version_delete": (RULE, ""),
     "version_compare": (READ, ""),
     "version_compare_json": (READ, ""),
+    "version_statistics": (READ, ""),
+    "version_statistics_json": (READ, ""),
     "version_facets": (READ, ""),
     "version_facets_json": (READ, ""),
     "facet_refine": (LEAD, "?key=timestamp&low=3"),
@@ -99,6 +100,7 @@ EXPECTED = {
 }
 # Tested beside what they do: they change something, or answer bytes.
 ELSEWHERE = {
+    "version_restore",
     "view_act",
     "compare_choice",
     "job_cancel",
