@@ -127,6 +127,18 @@ def region_counts(ordinals: UInt32Array, offsets: Mapping[int, UInt32Array]) -> 
     return counts
 
 
+def weights(regions: RegionSet, offsets: Mapping[int, UInt32Array], frames: int) -> UInt32Array:
+    """Return how many of the regions each frame has, by ordinal: (frames,) uint32."""
+    found = np.zeros(frames, dtype=np.uint32)
+    for segment, bitmap in regions.segments.items():
+        if segment not in offsets:
+            continue
+        counts = np.bincount(_rows_of(bitmap, offsets[segment]))
+        first = segment << SEGMENT_BITS
+        found[first : first + len(counts)] = counts
+    return found
+
+
 def frame_of_each(
     numbers: UInt32Array, segment: int, offsets: Mapping[int, UInt32Array]
 ) -> UInt32Array:

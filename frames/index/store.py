@@ -217,6 +217,17 @@ def bucket_postings(term_pks: Sequence[int]) -> Iterator[tuple[int, int, bytes, 
             yield pk >> SEGMENT_BITS, pk & SEGMENT_MASK, bitmap, bool(is_exact)
 
 
+def cardinalities_of(term_pks: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield (term, members in all segments) of those of the given terms that anything has."""
+    for part in chunks(term_pks):
+        for pk, members in fetch(
+            f"SELECT t.id, SUM(p.cardinality) FROM {_TERM} t JOIN {_JOIN} "
+            f"WHERE t.id IN ({placeholders(len(part))}) GROUP BY t.id",
+            list(part),
+        ):
+            yield pk, int(members)
+
+
 def most_frequent_terms(key_pk: int, kind: int, limit: int) -> list[tuple[int, str]]:
     """Return (id, value) of the terms of a key that most revisions, or regions, have."""
     return [

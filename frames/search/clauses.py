@@ -33,12 +33,12 @@ class Clause:
 
     def __str__(self) -> str:
         if self.is_missing:
-            return f"NOT _exists_:{_name(self.key)}"
+            return f"NOT _exists_:{written_name(self.key)}"
         if self.values:
             texts = [phrase(value) for value in self.values]
             one = texts[0] if len(texts) == 1 else f"({' OR '.join(texts)})"
-            return f"{_name(self.key)}:{one}"
-        return f"{_name(self.key)}:[{_bound(self.low)} TO {_bound(self.high)}]"
+            return f"{written_name(self.key)}:{one}"
+        return f"{written_name(self.key)}:[{_bound(self.low)} TO {_bound(self.high)}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,15 @@ def joined(*texts: str) -> str:
     """Return filter texts joined by AND; empty ones are left out."""
     parts = [text for text, _ in FilterText.read(" ".join(f"({t})" for t in texts if t)).parts]
     return _joined(parts)
+
+
+def number_text(number: float) -> str:
+    """Return a number as a filter holds it.
+
+    >>> number_text(32.0), number_text(0.1), number_text(1e300)
+    ('32', '0.1', '1e+300')
+    """
+    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
 
 
 def _joined(parts: Sequence[str]) -> str:
@@ -165,12 +174,11 @@ def _key(name: str) -> str:
     return "label" if key == "rois.label" else key
 
 
-def _name(key: str) -> str:
+def written_name(key: str) -> str:
+    """Return a key's name as a filter holds it."""
     # A key that ends so by itself: the reader takes one such ending away.
     return field_name(key) + (".keyword" if key.endswith(".keyword") else "")
 
 
 def _bound(number: float | None) -> str:
-    if number is None:
-        return "*"
-    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
+    return "*" if number is None else number_text(number)

@@ -17,7 +17,7 @@ from frames.index.bitmaps import BitMap, union
 from frames.index.counting import TYPE_LIST, TYPE_NULL
 from frames.index.reader import DatasetIndex
 from frames.index.terms import TYPE_BOOLEAN, TYPE_NUMBER, TYPE_TEXT
-from frames.search.clauses import Clause, FilterText
+from frames.search.clauses import Clause, FilterText, number_text
 from frames.search.lucene import frames_matching
 from frames.search.syntax import number_of
 
@@ -56,6 +56,11 @@ class Histogram:
     edges: Edges
     frames: tuple[int, ...]
 
+    @property
+    def is_one_number(self) -> bool:
+        """Whether all of them are the same number."""
+        return self.edges.at[0] == self.edges.at[-1]
+
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
@@ -87,6 +92,7 @@ class Coverage:
 class Facet:
     """A key with its values, most frequent first, and the histogram of its numbers.
 
+    Texts and truth values are listed; a number is where it is the only one.
     `texts` is how many different texts the whole dataset has of it. Where they are too many,
     `values` are the most frequent (`is_partial`) or none (`is_overflowed`).
     """
@@ -250,9 +256,14 @@ class _Counts:
             )
             for value, parts in sets.items()
         ]
+        if histogram is not None and histogram.is_one_number:
+            text = number_text(histogram.edges.at[0])
+            if text not in sets:
+                counts.append(ValueCount(text, histogram.frames[0], text in chosen))
+            histogram = None
         missing = [
             ValueCount(value, len(self._having(within, key.name, value)), is_chosen=True)
-            for value in chosen - sets.keys()
+            for value in chosen - {count.value for count in counts}
         ]
         shown = [count for count in counts if count.frames or count.is_chosen] + missing
         return Facet(

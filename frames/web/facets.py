@@ -7,13 +7,14 @@ query says that the column shows them (`panel=facets`), a click refines the fram
 from __future__ import annotations
 
 import math
+import re
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from frames.search import facets
-from frames.search.clauses import FilterText
+from frames.search.clauses import FilterText, number_text
 from frames.search.errors import QueryError
 from frames.search.query import FrameQuery
 from frames.web.addresses import version_address
@@ -115,9 +116,14 @@ class KeyRow:
         return percent(self.coverage.frames, self.coverage.total)
 
     @property
-    def types(self) -> str:
-        """The types of its values."""
-        return ", ".join(self.coverage.types)
+    def parts(self) -> list[str]:
+        """The name, cut where a line may break."""
+        return re.split(r"(?<=[._])(?=.)", self.name)
+
+    @property
+    def kind(self) -> str:
+        """The type of its values, or that there are several."""
+        return "mixed" if self.coverage.is_mixed else ", ".join(self.coverage.types)
 
     @property
     def conflict(self) -> str:
@@ -247,8 +253,8 @@ class FacetsPage:
 
     @property
     def all_url(self) -> str:
-        """All keys, where one is shown alone."""
-        return facets_address(self.version, self.query)
+        """All keys, on the page of their own."""
+        return facets_address(self.version, self.query.with_(panel=""))
 
     @property
     def is_filtered(self) -> bool:
@@ -421,15 +427,6 @@ def edge_texts(edges: Edges) -> list[str]:
         return [number_text(edge) for edge in edges.at]
     decimals = math.ceil(-math.log10(step))
     return [number_text(round(edge, decimals)) for edge in edges.at]
-
-
-def number_text(number: float) -> str:
-    """Return a number as it is written in a filter.
-
-    >>> number_text(32.0), number_text(0.1), number_text(1e300)
-    ('32', '0.1', '1e+300')
-    """
-    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
 
 
 def _shown(key: str, edge: float, text: str) -> str:

@@ -20,6 +20,7 @@ from frames.web.frame_detail import frame_detail
 from frames.web.frame_history import frame_history
 from frames.web.import_create import import_into_dataset, import_into_project
 from frames.web.job_detail import job_cancel, job_detail
+from frames.web.job_download import job_download
 from frames.web.label_list import label_list
 from frames.web.previews import preview_file, preview_retry, preview_states
 from frames.web.project_list import project_list
@@ -36,6 +37,7 @@ from frames.web.version_check import check_frames, version_check
 from frames.web.version_columns import version_columns
 from frames.web.version_compare import version_compare, version_compare_choice
 from frames.web.version_detail import version_detail
+from frames.web.version_export import version_export
 from frames.web.version_facets import facet_refine, version_facets
 from frames.web.version_info import version_info
 from frames.web.version_metadata import version_metadata, version_metadata_edit
@@ -89,6 +91,7 @@ urlpatterns = [
     path(f"{VERSION}/edit/", version_edit, name="version_edit"),
     *page(f"{VERSION}/check", version_check, "version_check", takes_posts=True),
     *page(f"{VERSION}/check/<slug:kind>", check_frames, "check_frames"),
+    *page(f"{VERSION}/export", version_export, "version_export", takes_posts=True),
     path(f"{VERSION}/publish/", version_publish, name="version_publish"),
     path(f"{VERSION}/delete/", version_delete, name="version_delete"),
     path("datasets/<slug:dataset_uid>/compare/", version_compare_choice, name="compare_choice"),
@@ -117,6 +120,7 @@ urlpatterns = [
     *page("views/<slug:view_uid>", view_detail, "view_detail"),
     path("views/<slug:view_uid>/edit/", view_edit, name="view_edit"),
     *page("jobs/<slug:job_uid>", job_detail, "job_detail"),
+    path("jobs/<slug:job_uid>/download/", job_download, name="job_download"),
     path("jobs/<slug:job_uid>/cancel/", job_cancel, name="job_cancel"),
     path("jobs/<slug:job_uid>/undo/", job_undo, name="job_undo"),
     path("previews/state/", preview_states, name="preview_states"),
