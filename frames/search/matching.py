@@ -50,6 +50,8 @@ def source_satisfies(clause: Clause, source: Source) -> bool:
 def region_numbers(clause: Clause, row: Row) -> list[int]:
     """Return the places, in `rois`, of the regions a clause is about and that satisfy it."""
     if isinstance(clause, Single):
+        if clause.space != "rois":
+            return []
         clause = clause.child
     elif not _is_of_regions(clause):
         return []
@@ -63,6 +65,8 @@ def region_numbers(clause: Clause, row: Row) -> list[int]:
 def source_ids(clause: Clause, row: Row) -> list[str]:
     """Return the ids of the sources a clause is about and that satisfy it."""
     if isinstance(clause, Single):
+        if clause.space != "sources":
+            return []
         clause = clause.child
     elif not getattr(clause, "field", "").startswith("sources."):
         return []

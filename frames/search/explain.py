@@ -1,0 +1,188 @@
+"""Why a frame matches a filter, and what keeps every frame out of an empty result.
+
+A frame is explained by its own row, without the index: a second opinion on the hit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from luqum import tree
+
+from frames.index.bitmaps import BitMap
+from frames.index.reader import DatasetIndex
+from frames.models import Version
+from frames.search.errors import QueryError
+from frames.search.lucene import Evaluation
+from frames.search.matching import Row, frame_satisfies, region_numbers, source_ids
+from frames.search.syntax import And, Equal, Not, Or, leaves, parse, parse_text, phrase, source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from frames.search.pages import FrameRow
+    from frames.search.query import FrameQuery
+    from frames.search.syntax import Clause
+
+# So many rules are tried without; a person reads no more.
+RULES_MAX: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseResult:
+    """A clause of a filter on one frame: where it stands in `q`, and whether the frame has it.
+
+    `regions` are places in the frame's `rois`, `sources` ids: those that satisfy the clause, or,
+    of a clause with NOT, those that spoil it. The label filter stands nowhere: 0 to 0.
+    """
+
+    text: str
+    start: int
+    end: int
+    matched: bool
+    regions: tuple[int, ...]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """How many frames there would be without one rule, and the filter that is left."""
+
+    text: str
+    frames: int
+    q: str
+    label: str
+
+
+def explain(version: Version, query: FrameQuery, row: FrameRow) -> list[ClauseResult]:
+    """Return the clauses of a filter, in order, as a frame satisfies them. Raises QueryError.
+
+    Queries: 0, or 1 where the filter asks for the version that wrote the frame.
+    """
+    writer = ""
+    if "saved_in_version" in query.q:
+        written = version.dataset.versions.filter(pk=row.frame.saved_in_version_id)
+        writer = written.values_list("uid", flat=True).first() or ""
+    frame = Row(row.frame, row.sources, writer)
+    results = []
+    if query.label:
+        clause = Equal(0, 0, "label", query.label)
+        results.append(_result(clause, f"label:{phrase(query.label)}", frame))
+    if query.q:
+        for each in _clauses(parse(query.q)):
+            results.append(_result(each, _text_of(each, query.q), frame))
+    return results
+
+
+def without_one(version: Version, query: FrameQuery) -> list[Dropped]:
+    """Return how many frames match with each rule of the filter dropped in turn, up to 12 rules.
+
+    The rules are what AND joins, in each of the filters that OR joins; a filter of one rule keeps
+    it beside others, since without it everything would match. Empty where that takes too long or
+    the filter cannot be read. Queries: those of the filter.
+    """
+    try:
+        return list(_without_one(version, query))
+    except QueryError:
+        return []
+
+
+def _without_one(version: Version, query: FrameQuery) -> Iterator[Dropped]:
+    index = DatasetIndex(version.dataset)
+    members = index.members(version)
+    filters = _rules_of(query.q)
+    evaluation = Evaluation(index)
+    sets = [[evaluation.frames(parse(rule), members) for rule in rules] for rules in filters]
+    within = index.text("label", query.label) & members if query.label else members
+    found = [_all_of(each, members) for each in sets]
+    if query.label:
+        count = len(_any_of(found)) if filters else len(members)
+        yield Dropped(f"label:{phrase(query.label)}", count, query.q, "")
+    tried = 0
+    for place, rules in enumerate(filters):
+        if len(rules) == 1 and len(filters) > 1:
+            continue
+        others = _any_of([each for n, each in enumerate(found) if n != place])
+        for number, rule in enumerate(rules):
+            if tried == RULES_MAX:
+                return
+            tried += 1
+            left = _all_of([each for n, each in enumerate(sets[place]) if n != number], members)
+            kept = [r for n, r in enumerate(rules) if n != number]
+            texts = [*filters[:place], kept, *filters[place + 1 :]]
+            yield Dropped(rule, len((left | others) & within), _joined(texts), query.label)
+
+
+def _rules_of(text: str) -> list[list[str]]:
+    """Return the rules of a text: those that AND joins, in each part that OR joins."""
+    if not text:
+        return []
+    root = _opened(parse_text(text))
+    parts = root.children if isinstance(root, tree.OrOperation) else [root]
+    return [[_closed(rule, text) for rule in _conjuncts(part)] for part in parts]
+
+
+def _opened(node: tree.Item) -> tree.Item:
+    while isinstance(node, tree.Group):
+        node = node.children[0]
+    return node
+
+
+def _conjuncts(node: tree.Item) -> Iterator[tree.Item]:
+    inner = _opened(node)
+    if isinstance(inner, tree.AndOperation | tree.UnknownOperation):
+        for child in inner.children:
+            yield from _conjuncts(child)
+    else:
+        yield node
+
+
+def _closed(node: tree.Item, text: str) -> str:
+    """Return a rule's text so that it can stand beside AND."""
+    found = source_of(node, text)
+    return f"({found})" if isinstance(node, tree.BaseOperation) else found
+
+
+def _joined(filters: Sequence[Sequence[str]]) -> str:
+    texts = [" AND ".join(rules) for rules in filters]
+    return texts[0] if len(texts) == 1 else " OR ".join(f"({text})" for text in texts)
+
+
+def _all_of(sets: Sequence[BitMap], members: BitMap) -> BitMap:
+    found = members
+    for each in sorted(sets, key=len):
+        found = found & each
+    return found
+
+
+def _any_of(sets: Sequence[BitMap]) -> BitMap:
+    return BitMap.union(*sets) if len(sets) > 1 else sets[0] if sets else BitMap()
+
+
+def _clauses(clause: Clause) -> Iterator[Clause]:
+    """Yield the clauses of a tree in order; one with NOT is one, whatever stands inside."""
+    if isinstance(clause, And | Or):
+        for child in clause.children:
+            yield from _clauses(child)
+    else:
+        yield clause
+
+
+def _result(clause: Clause, text: str, row: Row) -> ClauseResult:
+    matched = frame_satisfies(clause, row)
+    asked: Sequence[Clause] = [clause]
+    if isinstance(clause, Not):
+        asked = [] if matched else list(leaves(clause.child))
+    regions = {number for each in asked for number in region_numbers(each, row)}
+    sources = {each_id for each in asked for each_id in source_ids(each, row)}
+    return ClauseResult(
+        text, clause.start, clause.end, matched, tuple(sorted(regions)), tuple(sorted(sources))
+    )
+
+
+def _text_of(clause: Clause, text: str) -> str:
+    """Return a clause's text, led by its field where that stands before a group of values."""
+    found = text[clause.start : clause.end]
+    field = getattr(clause, "field", "")
+    return f"{field}:{found}" if field and ":" not in found else found
