@@ -1,12 +1,19 @@
-"""Unpacking uploaded archives, within bounds."""
+"""Keeping what is uploaded and unpacking archives, within bounds.
+
+Both lie under a digest of their content, so that the same file has the same address whenever it
+comes: frames whose identity is derived from their sources' URIs are the same frames again.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
@@ -16,8 +23,12 @@ from frames.actions.datasets import Refused
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from django.core.files.uploadedfile import UploadedFile
+
 SUFFIXES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _CHUNK_BYTES: Final = 1 << 20
+_DIGEST_BYTES: Final = 16
+_FOLDERS_MAX: Final = 64
 
 
 class ArchiveRefused(Refused):
@@ -29,20 +40,48 @@ def is_archive(uri: str) -> bool:
     return uri.startswith("file://") and uri.lower().endswith(SUFFIXES)
 
 
-def unpack(uri: str) -> str:
-    """Unpack an archive beside itself and return the URI of what is to be imported from it.
+def keep_upload(upload: UploadedFile[Any], folder: Path) -> str:
+    """Keep an uploaded file in a project's folder and return its URI. Raises ArchiveRefused."""
+    name = (Path(upload.name or "").name or "upload")[-200:]
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=folder) as unfinished:
+            part = Path(unfinished, "part")
+            with part.open("wb") as file:
+                for chunk in upload.chunks():
+                    digest.update(chunk)
+                    file.write(chunk)
+            target = folder / digest.hexdigest() / name
+            target.parent.mkdir(exist_ok=True)
+            # Also where it is already: its folder's time says when it was last wanted.
+            part.replace(target)
+    except OSError as error:
+        raise ArchiveRefused(f"{name} cannot be kept: {error.strerror}.") from error
+    return target.as_uri()
+
+
+def unpack(uri: str, folder: Path) -> str:
+    """Unpack an archive in a project's folder; return the URI of what is to be imported from it.
 
     That is its manifest if it has just one JSON file at the top, else the folder. Unpacking
     again replaces what a killed attempt left. Raises ArchiveRefused.
     """
     archive = Path(unquote(urlsplit(uri).path))
-    target = archive.with_name(archive.name + ".unpacked")
+    try:
+        with archive.open("rb") as file:
+            digest = hashlib.file_digest(
+                file, lambda: hashlib.blake2b(digest_size=_DIGEST_BYTES)
+            ).hexdigest()
+    except OSError as error:
+        raise ArchiveRefused(f"{archive.name} cannot be read: {error.strerror}.") from error
+    target = folder / digest / f"{archive.name}.unpacked"
     # Beside the folder: in it, a file of the archive could bear its name.
-    done = archive.with_name(archive.name + ".unpacked.complete")
+    done = target.with_name(f"{target.name}.complete")
     if not done.exists():
         shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
         try:
+            target.mkdir(parents=True)
             _extract(archive, target)
         except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError) as error:
             shutil.rmtree(target, ignore_errors=True)
@@ -53,6 +92,7 @@ def unpack(uri: str) -> str:
             shutil.rmtree(target, ignore_errors=True)
             raise
         done.touch()
+    os.utime(target.parent)
     return _content(target)
 
 
@@ -109,6 +149,8 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 def _safe(name: str) -> PurePosixPath:
     path = PurePosixPath(name.replace("\\", "/"))
+    if len(path.parts) > _FOLDERS_MAX:
+        raise ArchiveRefused(f"A file lies in more than {_FOLDERS_MAX} folders inside each other.")
     if path.is_absolute() or ".." in path.parts or "\x00" in name or not path.parts:
         raise ArchiveRefused(f"{name!r} would be written outside of the archive's own folder.")
     return path

@@ -261,7 +261,7 @@ def _remove(job: Job, dataset: Dataset, due: BitMap) -> Iterator[None]:
 
 @dataclass(slots=True)
 class _Shown:
-    """What the sources of a project show: hashes of preview specs, and uploads by job and name."""
+    """What the sources of a project show: hashes of preview specs, uploads by folder and name."""
 
     previews: BitMap64
     uploads: set[tuple[str, str]]
@@ -306,11 +306,11 @@ def _spec_hash(uri: str, timestamp_ms: float) -> int:
 
 
 def _uploads_in(prefix: str, source: Source) -> Iterator[tuple[str, str]]:
-    """Yield job and name of each upload that a source, its masks or its preview lie in."""
+    """Yield folder and name of each upload that a source, its masks or its preview lie in."""
     for text in _texts([source.uri, source.masks, source.preview]):
         if text.startswith(prefix):
-            job_uid, _, rest = text.removeprefix(prefix).partition("/")
-            yield job_uid, unquote(rest.partition("/")[0])
+            folder, _, rest = text.removeprefix(prefix).partition("/")
+            yield folder, unquote(rest.partition("/")[0])
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -346,18 +346,16 @@ def _delete_previews(previews: list[Preview]) -> None:
 
 
 def _unused_uploads(project: Project, shown: _Shown, cutoff: datetime) -> Iterator[Path]:
-    """Yield the files and folders in the uploads of ended jobs that no source lies in."""
+    """Yield the files and folders among the uploads that no source lies in.
+
+    None while an import is under way, which may be of any of them.
+    """
     root = settings.UPLOADS_DIR / project.uid
-    folders = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
-    for folder in folders:
-        job = Job.objects.filter(uid=folder.name).only("state", "finished_at").first()
-        if job is None:
-            ended_at = datetime.fromtimestamp(folder.stat().st_mtime, tz=cutoff.tzinfo)
-        elif job.finished_at is None:
-            continue
-        else:
-            ended_at = job.finished_at
-        if ended_at > cutoff:
+    importing = Job.objects.unfinished().filter(project=project, kind=Job.Kind.IMPORT)
+    if importing.exists() or not root.is_dir():
+        return
+    for folder in [path for path in root.iterdir() if path.is_dir()]:
+        if folder.stat().st_mtime > cutoff.timestamp():
             continue
         entries = list(folder.iterdir())
         yield from (path for path in entries if (folder.name, path.name) not in shown.uploads)

@@ -79,6 +79,8 @@ def start_import(
             policy_for(project).check(uri)
         else:
             raise ImportRefused("Choose a file, or name a folder or address.")
+        if upload is not None:
+            uri = archives.keep_upload(upload, _uploads(project))
         job = _create_job(project, dataset_name, user, uri or "", options or {})
     except MediaError as error:
         raise ImportRefused(error.detail) from error
@@ -86,8 +88,6 @@ def start_import(
         raise
     except Refused as error:
         raise ImportRefused(str(error)) from error
-    if upload is not None:
-        _keep_upload(job, upload)
     enqueue("frames.run_job", job_uid=job.uid)
     return job
 
@@ -149,17 +149,9 @@ def _create_job(
     return job
 
 
-def _keep_upload(job: Job, upload: UploadedFile[Any]) -> None:
-    """Store an uploaded file in a folder of its own under a name without a path."""
-    folder = settings.UPLOADS_DIR / job.project.uid / job.uid
-    folder.mkdir(parents=True, exist_ok=True)
-    name = Path(upload.name or "upload").name or "upload"
-    target = folder / name[-200:]
-    with target.open("wb") as file:
-        for chunk in upload.chunks():
-            file.write(chunk)
-    job.uri = target.as_uri()
-    job.save(update_fields=["uri"])
+def _uploads(project: Project) -> Path:
+    """Return the folder that a project's uploads and unpacked archives are kept in."""
+    return Path(settings.UPLOADS_DIR) / project.uid
 
 
 def _operator_uri(path: str, *, folder: bool = False) -> str:
@@ -198,14 +190,16 @@ class _Chunk:
     header: Header
 
 
-def _chunks(uri: str, policy: MediaPolicy, options: dict[str, Any], start: int) -> Iterator[_Chunk]:
+def _chunks(
+    uri: str, policy: MediaPolicy, options: dict[str, Any], start: int, uploads: Path
+) -> Iterator[_Chunk]:
     """Yield the input from item `start` on, the last chunk with the complete header.
 
     Runs ahead of the writing, in another process, on the machine's second core. Raises FormatError.
     """
     try:
         if archives.is_archive(uri):
-            uri = archives.unpack(uri)
+            uri = archives.unpack(uri, uploads)
         reader = open_reader(uri, policy, options)
         batch, problems, end = PreparedBatch(), list[tuple[int, "Problem"]](), start
         for item in reader:
@@ -236,7 +230,8 @@ def _run(job: Job, progress: Callable[[Job], None] | None) -> None:
         seen=_bitmap(job.seen),
     )
     header = Header()
-    chunks = partial(_chunks, job.uri, policy, job.options, job.position)
+    uploads = _uploads(job.project)
+    chunks = partial(_chunks, job.uri, policy, job.options, job.position, uploads)
     for chunk in ahead(chunks, on_wait=partial(jobs.keep_alive, job)):
         _stage(job, stager, chunk)
         header = chunk.header

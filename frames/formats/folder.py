@@ -83,9 +83,13 @@ class FilesReader:
             elif suffix in video.CONTENT_TYPES:
                 yield from self._video(uri, path, video.CONTENT_TYPES[suffix])
         if not self._index:
-            files = f"{self.position} files" if self.position else "no files"
+            seen = (
+                f", which holds {self.position:,} of another kind"
+                if self.position
+                else ", which is empty"
+            )
             raise FormatError(
-                f"There are {files} here and none is a picture or a video:"
+                f"No picture or video is in the folder{seen}. They end in"
                 f" {' '.join(sorted([*PICTURE_TYPES, *video.CONTENT_TYPES]))}."
             )
 

@@ -282,9 +282,9 @@ def test_a_slow_archive_does_not_lose_its_worker(
     beats: list[Job] = []
     unpack, keep_alive = archives.unpack, jobs.keep_alive
 
-    def slow(uri: str) -> str:
+    def slow(uri: str, folder: Path) -> str:
         time.sleep(0.5)
-        return unpack(uri)
+        return unpack(uri, folder)
 
     def alive(job: Job) -> None:
         beats.append(job)
@@ -476,6 +476,40 @@ def test_an_uploaded_archive_is_unpacked_and_imported(
     assert (job.state, job.imported) == (Job.State.DONE, 1), job.message
     source = Frame.objects.get().sources.get()
     assert source.uri.endswith("/drives/pictures/1.jpg")
+
+
+def test_the_same_archive_imported_twice_changes_nothing(project: Project, editor: User) -> None:
+    """Without ids: what frames are is derived from where their pictures lie."""
+    content = _zip({"a/1.jpg": b"jpeg", "a/2.jpg": b"jpeg"})
+    first = upload(project, editor, "pictures.zip", content)
+    again = upload(project, editor, "pictures.zip", content)
+    assert (first.imported, again.imported, again.unchanged) == (2, 0, 2)
+
+
+def test_the_same_manifest_uploaded_twice_changes_nothing(project: Project, editor: User) -> None:
+    content = json.dumps([{"sources": [{"uri": "1.jpg"}]}]).encode()
+    first = upload(project, editor, "frames.json", content)
+    again = upload(project, editor, "frames.json", content)
+    assert (first.imported, again.imported, again.unchanged) == (1, 0, 1)
+
+
+def test_an_archive_of_the_operator_is_unpacked_among_the_uploads(
+    project: Project, tmp_path: Path
+) -> None:
+    """Its own folder may be read-only; and what is unpacked goes when no frame shows it."""
+    path = tmp_path / "drives.zip"
+    path.write_bytes(_zip({"a/1.jpg": b"jpeg"}))
+    run(path, project)
+    assert [entry.name for entry in tmp_path.iterdir() if "drives" in entry.name] == ["drives.zip"]
+    assert "/uploads/" in Frame.objects.get().sources.get().uri
+    path.write_bytes(_zip({"a/1.jpg": b"jpeg", "a/2.jpg": b"jpeg"}))
+    assert run(path, project).imported == 2
+
+
+def test_an_archive_of_folders_without_end_is_refused(project: Project, editor: User) -> None:
+    job = upload(project, editor, "deep.zip", _zip({"a/" * 2_000 + "1.jpg": b""}))
+    assert job.state == Job.State.FAILED
+    assert "more than 64 folders" in job.message
 
 
 @pytest.mark.parametrize("name", ["../../evil.json", "/etc/evil.json", "a/../../evil.json"])
