@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from django.http import Http404
-from django.shortcuts import redirect
 
 from frames.actions import previews
 from frames.formats.singleframe import render_frame
@@ -16,6 +15,7 @@ from frames.media.kinds import Kind, kind_of
 from frames.previews.spec import PREVIEW_EDGE_PX, VIEWER_EDGE_PX
 from frames.search import pages
 from frames.search.errors import QueryError
+from frames.search.explain import explain
 from frames.search.query import FrameQuery, encode_after
 from frames.web import access
 from frames.web.addresses import (
@@ -27,7 +27,7 @@ from frames.web.addresses import (
 )
 from frames.web.http import respond
 from frames.web.labels import Label
-from frames.web.overlay import is_frame_label, shapes_on
+from frames.web.overlay import is_frame_label, shape_of, shapes_on
 from frames.web.pictures import pictures_of, ratio_of, shown_source
 from frames.web.strip import strip_of
 from frames.web.text import count, dimensions, head_and_tail, json_text, moment, plural
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from frames.models import Source, Version
+    from frames.search.explain import ClauseResult
     from frames.search.pages import FrameDetail, FrameRow
     from frames.web.http import SignedInRequest
     from frames.web.overlay import Shape
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
 SMALL_SHARE: Final = 0.06
 # So many frames of a video are made ready with the one that is looked at.
 AHEAD_FRAMES: Final = 16
+# So many regions are named beside a clause of the filter.
+MAX_REASONS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class DrawnShape:
     x: str
     y: str
     is_small: bool
+    is_hit: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,8 @@ class View:
 
     `width` and `height` are those that regions are measured in, 0 when unknown. `src` is the
     best picture there is now; `preview` is the viewer's own, which may still be in the making.
-    `full` is the original, where a browser can show it and it has more than `src`.
+    `full` is the original, where a browser can show it and it has more than `src`. `hits` are the
+    regions that the filter asks for.
     """
 
     source: Source
@@ -87,6 +92,7 @@ class View:
     height: int
     color: str
     shapes: list[Shape]
+    hits: frozenset[int]
 
     @property
     def text_height(self) -> str:
@@ -132,6 +138,7 @@ class View:
                 x=f"{max(shape.box[0], 0):.1f}",
                 y=f"{max(shape.box[1], highest):.1f}",
                 is_small=shape.edge < small,
+                is_hit=shape.number in self.hits,
             )
             for shape in self.shapes
             if shape.is_drawn
@@ -185,6 +192,29 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """A clause of the filter on this frame, with the regions that satisfy it, a few of them."""
+
+    clause: ClauseResult
+    shapes: list[Shape]
+
+    @property
+    def verdict(self) -> str:
+        """Whether the frame has it, in a word."""
+        return "matches" if self.clause.matched else "does not match"
+
+    @property
+    def more(self) -> int:
+        """How many regions there are beside those shown."""
+        return len(self.clause.regions) - len(self.shapes)
+
+    @property
+    def sources(self) -> str:
+        """The sources that satisfy it."""
+        return ", ".join(self.clause.sources)
+
+
+@dataclass(frozen=True, slots=True)
 class FramePage:
     """One frame among those of its context."""
 
@@ -196,6 +226,9 @@ class FramePage:
     sources: list[SourceEntry]
     strip: Strip | None
     may_edit: bool
+    why: list[Reason]
+    problem: str
+    mend_url: str
 
     @property
     def row(self) -> FrameRow:
@@ -341,6 +374,7 @@ class FramePage:
             "count": self.detail.count,
             "previous": self._url(self.detail.previous) or None,
             "next": self._url(self.detail.next) or None,
+            "why": [asdict(reason.clause) for reason in self.why],
         }
 
     def _url(self, frame_id: str | None) -> str:
@@ -360,29 +394,51 @@ def frame_detail(
 ) -> HttpResponse:
     """Show a frame, found by its path or, where that cannot hold its id, by `id`."""
     version = access.version_or_404(request.user, dataset_uid, version_uid)
+    frame_id = frame_id or request.GET.get("id", "")
+    problem = ""
     try:
         query = FrameQuery.from_params(request.GET.dict())
-        detail = pages.frame_detail(version, frame_id or request.GET.get("id", ""), query)
+        detail = pages.frame_detail(version, frame_id, query)
     except QueryError as error:
         if as_json:
             return refused_json(error)
-        return redirect(version_address(version, given_filter(request.GET)))
+        # What is wrong with a filter is no reason not to show a frame.
+        problem, query = error.message, FrameQuery()
+        detail = pages.frame_detail(version, frame_id, query)
     if detail is None:
         raise Http404
     frame = detail.row.frame
     source_id = request.GET.get("source", "")
     source = _chosen(detail.row.sources, source_id)
+    why = _why(version, detail.row, query)
+    hits = frozenset(
+        number for reason in why if reason.clause.matched for number in reason.clause.regions
+    )
     page = FramePage(
         version=version,
         query=query,
         detail=detail,
         source_id=source_id,
-        view=_view(version, detail.row, source, query),
+        view=_view(version, detail.row, source, query, hits),
         sources=_entries(version, detail.row, source, filter_of(query)),
         strip=strip_of(version, frame.context_id, filter_of(query), frame.timestamp),
         may_edit=may_edit(request.user, version),
+        why=why,
+        problem=problem,
+        mend_url=version_address(version, given_filter(request.GET)) if problem else "",
     )
     return respond(request, page, "frame/detail.html", as_json=as_json)
+
+
+def _why(version: Version, row: FrameRow, query: FrameQuery) -> list[Reason]:
+    """Return the clauses of the filter with their regions as shapes."""
+    return [
+        Reason(
+            clause,
+            [shape_of(row.frame.rois[number], number) for number in clause.regions[:MAX_REASONS]],
+        )
+        for clause in explain(version, query, row)
+    ]
 
 
 def as_text(value: Any) -> str:
@@ -425,7 +481,9 @@ def _ahead(version: Version, row: FrameRow, source: Source, query: FrameQuery) -
     return [_chosen(following.sources, source.source_id) for following in rows]
 
 
-def _view(version: Version, row: FrameRow, source: Source, query: FrameQuery) -> View:
+def _view(
+    version: Version, row: FrameRow, source: Source, query: FrameQuery, hits: frozenset[int]
+) -> View:
     """Choose the picture to show, and ask for the viewer's own where it is wanted.
 
     A small picture that a browser shows is shown as it is. Of a large one, and of a video's
@@ -460,4 +518,5 @@ def _view(version: Version, row: FrameRow, source: Source, query: FrameQuery) ->
         height=height,
         color=seen.color or tile.color,
         shapes=shapes_on(row.frame.rois, source.source_id),
+        hits=hits,
     )

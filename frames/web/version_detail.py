@@ -12,7 +12,8 @@ from django.urls import reverse
 from frames.models import Grant, Version
 from frames.search import pages
 from frames.search.errors import QueryError
-from frames.search.query import GROUP_NONE, GROUP_URL, FrameQuery
+from frames.search.explain import without_one
+from frames.search.query import GROUP_URL, FrameQuery
 from frames.search.samples import sample_page
 from frames.search.vocabulary import vocabulary
 from frames.web import access
@@ -89,10 +90,39 @@ class VersionPage:
 
     @property
     def groups(self) -> str:
-        """The number of contexts, where the first page shows all of them."""
+        """The number of groups and how they were chosen, where the first page shows all of them."""
         if not self.is_grouped or self.next or self.query.after:
             return ""
-        return plural(len(self.items), "context" if self.query.group == GROUP_URL else "group")
+        noun = "context" if self.query.group == GROUP_URL else "group"
+        groups = plural(len(self.items), "value" if self.query.sample else noun)
+        if not self.is_filtered or self.query.scope == "any":
+            return f"in {groups}"
+        scope = "no" if self.query.scope == "none" else self.query.scope
+        return f"· {scope} frame of {groups} matches"
+
+    @property
+    def nothing(self) -> str:
+        """Why there is nothing to show, though there are frames."""
+        if self.matched and self.query.scope == "every":
+            return "In no group does every frame match."
+        if self.query.scope == "none":
+            return "Every group has a frame that matches."
+        if self.matched:
+            return f"None of the {plural(self.matched, 'frame')} found has {self.query.group}."
+        return f"None of the {self.total_text} match this filter."
+
+    @property
+    def without(self) -> list[tuple[str, str, str]]:
+        """Each rule of a filter that keeps every frame out, what matches without it, and its page.
+
+        Queries: those of the filter.
+        """
+        if self.matched or not self.is_filtered:
+            return []
+        return [
+            (each.text, plural(each.frames, "frame"), self.bar.url(q=each.q, label=each.label))
+            for each in without_one(self.version, self.query)
+        ]
 
     @property
     def total_text(self) -> str:
@@ -120,11 +150,15 @@ class VersionPage:
         return self.bar.fields_without("label", "after")
 
     @property
+    def contexts_url(self) -> str:
+        """The contexts that the filter finds, whatever was chosen beside it."""
+        return version_address(self.version, {**filter_of(self.query), **self.bar.kept})
+
+    @property
     def way_out_url(self) -> str:
         """Where frames are shown again, when they cannot be shown as asked."""
-        if self.error is not None and self.error.field == "q":
-            return self.unfiltered_url
-        return version_address(self.version, {**filter_of(self.query), **self.bar.kept})
+        is_filter = self.error is not None and self.error.field == "q"
+        return self.unfiltered_url if is_filter else self.contexts_url
 
     @property
     def facets(self) -> FacetsPage:
@@ -149,7 +183,9 @@ class VersionPage:
     @property
     def builder(self) -> FilterBuilder:
         """The filter as cards and rules, where the left column shows it. Queries: 0 or 4."""
-        return builder_of(self.version, self.typed, dict(self.bar.fields_without("q")), self.matched)
+        return builder_of(
+            self.version, self.typed, dict(self.bar.fields_without("q")), self.matched
+        )
 
     @property
     def is_filtered(self) -> bool:
@@ -301,7 +337,7 @@ def _load(user: User, version: Version, params: Mapping[str, str]) -> VersionPag
     return VersionPage(
         version=version,
         query=query,
-        typed=params.get("q", ""),
+        typed=params.get("q", "").strip(),
         error=error,
         total=total,
         matched=matched,

@@ -201,15 +201,6 @@ def test_a10_what_cannot_be_meant_is_said_beside_it_and_kept(
         assert value in body
 
 
-def test_a10_frame_opens_under_a_source_query_that_cannot_be_read(
-    client: Client, base: str
-) -> None:
-    address = f"{base}/frames/a-0/?q=sources:(colour:red)"
-    response = client.get(address, follow=True)
-    assert response.status_code in (200, 400)
-    assert client.get(f"{base}/?panel=filter&q=sources:(colour:red)").status_code == 400
-
-
 def test_count_follows_what_is_typed(client: Client, base: str) -> None:
     def counted(fields: dict[str, str]) -> str:
         body = client.post(f"{base}/filter/", {"do": "count", **fields}).content.decode()
@@ -258,3 +249,51 @@ def test_very_many_cards_are_refused() -> None:
     form = FilterForm.sent(given)
     assert form.is_wrong
     assert len(form.cards) == 50
+
+
+def test_a10_frame_of_a_filter_that_cannot_be_read_says_so_and_shows_the_frame(
+    client: Client, base: str
+) -> None:
+    response = client.get(f"{base}/frames/a-0/?q=sources:(colour:red)")
+    body = response.content.decode()
+    assert response.status_code == 200
+    assert "There is no field colour" in body
+    assert f'href="{base}/?q=sources%3A%28colour%3Ared%29">Mend the filter' in body
+    assert client.get(f"{base}/frames/a-0.json?q=((").status_code == 400
+
+
+def test_frame_says_which_clause_and_which_region_matched(client: Client, base: str) -> None:
+    address = f"{base}/frames/a-0/?q=rois:(car) AND NOT bus AND context_id:drive*"
+    body = client.get(address).content.decode()
+    assert body.count('<g class="shape') == 2
+    assert len(re.findall(r'<g class="shape [^"]*hit" data-shape="0"', body)) == 1
+    assert not re.search(r'hit" data-shape="1"', body)
+    reasons = body.split('<ul class="reasons">')[1].split("</section>")[0]
+    assert reasons.count('<span class="visually-hidden">matches</span>') == 3
+    assert "<code>rois:(car)</code>" in reasons
+    assert 'data-shape="0" tabindex="0"' in reasons
+    why = client.get(address.replace("/?", ".json?")).json()["why"]
+    assert [(each["text"], each["matched"], each["regions"]) for each in why] == [
+        ("rois:(car)", True, [0]),
+        ("NOT bus", True, []),
+        ("context_id:drive*", True, []),
+    ]
+
+
+def test_frame_that_does_not_match_says_what_it_misses(client: Client, base: str) -> None:
+    body = client.get(f"{base}/frames/a-1/?label=car").content.decode()
+    assert '<span class="visually-hidden">does not match</span>' in body
+    assert "Why" not in client.get(f"{base}/frames/a-1/").content.decode().split("<aside")[1]
+
+
+def test_empty_result_says_what_there_would_be_without_each_rule(client: Client, base: str) -> None:
+    body = client.get(f"{base}/?q=car AND bus&label=person&size=l").content.decode()
+    links = re.findall(r'<a href="([^"]+)"><code>(.+?)</code> <span>(.+?)</span></a>', body)
+    assert [(text.replace("&quot;", '"'), frames) for _, text, frames in links] == [
+        ('label:"person"', "0 frames"),
+        ("car", "0 frames"),
+        ("bus", "1 frame"),
+    ]
+    left = links[2][0].replace("&amp;", "&")
+    assert parse_qs(urlsplit(left).query) == {"q": ["car"], "label": ["person"], "size": ["l"]}
+    assert client.get(left.replace("/?", ".json?")).json()["matched"] == 1
