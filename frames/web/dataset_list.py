@@ -9,7 +9,7 @@ from django.db.models import Count, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from frames.models import Dataset, Project, Source, Version
+from frames.models import Dataset, Grant, Project, Source, Version
 from frames.models.frame import ORDINAL_BITS, frame_pk
 from frames.previews.spec import PREVIEW_EDGE_PX
 from frames.web import access
@@ -17,6 +17,7 @@ from frames.web.addresses import version_address
 from frames.web.http import respond
 from frames.web.pictures import Picture, pictures_of
 from frames.web.text import count, elapsed, percent, plural
+from frames.web.versions import Action
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,6 +83,8 @@ class DatasetCard:
     is_example: bool
     url: str
     strip: list[Picture]
+    actions: list[Action]
+    metadata_url: str
 
     @property
     def updated(self) -> str:
@@ -184,9 +187,16 @@ def _load(user: User, query: DatasetQuery) -> DatasetListPage:
         ]
     )
     newest, counts = _newest_versions(datasets), _version_counts(datasets)
+    roles = access.roles_in(user, {dataset.project_id for dataset in datasets})
     strips = _strips(datasets, newest)
     cards = [
-        _card(dataset, newest.get(dataset.pk), counts.get(dataset.pk, 0), strips[dataset.pk])
+        _card(
+            dataset,
+            newest.get(dataset.pk),
+            counts.get(dataset.pk, 0),
+            strips[dataset.pk],
+            roles[dataset.project_id],
+        )
         for dataset in datasets
     ]
     editable = [p for p in access.editable_projects(user) if project in (None, p)]
@@ -226,14 +236,15 @@ def _version_counts(datasets: Sequence[Dataset]) -> dict[int, int]:
 
 
 def _card(
-    dataset: Dataset, version: Version | None, version_count: int, strip: list[Picture]
+    dataset: Dataset, version: Version | None, version_count: int, strip: list[Picture], role: int
 ) -> DatasetCard:
+    address = reverse("frames:dataset_detail", args=[dataset.uid])
     if version:
         # The row is at hand: without this the address would fetch it again.
         version.dataset = dataset
         url = version_address(version)
     else:
-        url = reverse("frames:dataset_detail", args=[dataset.uid])
+        url = address
     return DatasetCard(
         uid=dataset.uid,
         name=dataset.name,
@@ -250,7 +261,24 @@ def _card(
         is_example=dataset.is_example,
         url=url,
         strip=strip,
+        actions=_actions(address, role),
+        metadata_url=f"{address}metadata/" if role >= Grant.Role.EDITOR else "",
     )
+
+
+def _actions(address: str, role: int) -> list[Action]:
+    """Return what the reader can do with a dataset (D8)."""
+    actions = []
+    if role >= Grant.Role.EDITOR:
+        actions += [
+            Action("Rename", f"{address}edit/"),
+            Action("Add tag", f"{address}edit/#tags"),
+            Action("Edit metadata", f"{address}metadata/"),
+            Action("New empty version", f"{address}versions/new/"),
+        ]
+    if role >= Grant.Role.ADMIN:
+        actions.append(Action("Delete", f"{address}delete/"))
+    return actions
 
 
 def _strips(

@@ -146,4 +146,39 @@ def test_number_of_queries_does_not_grow(
             assert client.get("/datasets/").status_code == 200
         counts.append(len(captured))
     assert counts[0] == counts[1]
-    assert counts[0] <= 10
+    assert counts[0] <= 11
+
+
+@pytest.mark.parametrize(
+    ("persona", "labels"),
+    [
+        ("viewer", []),
+        ("editor", ["Rename", "Add tag", "Edit metadata", "New empty version"]),
+        ("admin", ["Rename", "Add tag", "Edit metadata", "New empty version", "Delete"]),
+    ],
+)
+def test_d8_menu_of_a_card_has_what_the_reader_may_do(
+    version: Version,
+    browse: Callable[[User | None], Client],
+    persona: str,
+    labels: list[str],
+    request: pytest.FixtureRequest,
+) -> None:
+    client = browse(request.getfixturevalue(persona))
+    body = client.get("/datasets/").content.decode()
+    menu = body.partition('<details class="menu plate-menu">')[2].partition("</details>")[0]
+    found = re.findall(r'<a href="([^"]*)">([^<]*)</a>', menu)
+    assert [label for _, label in found] == labels
+    assert all(client.get(address).status_code == 200 for address, _ in found)
+
+
+def test_d7_metadata_mark_leads_an_editor_to_the_form(
+    version: Version, browse: Callable[[User | None], Client], editor: User, viewer: User
+) -> None:
+    version.dataset.metadata = {"licence": "CC0"}
+    version.dataset.save()
+    link = f'href="/datasets/{version.dataset.uid}/metadata/">✓ metadata'
+    assert link in browse(editor).get("/datasets/").content.decode()
+    shown = browse(viewer).get("/datasets/").content.decode()
+    assert "✓ metadata" in shown
+    assert link not in shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from frames.models import AuditEvent, Dataset, Project, Version
+from frames.web.dataset_detail import VERSIONS_LISTED_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,3 +82,26 @@ def test_projects_say_their_size_tags_and_role(
             "url": f"/datasets/?project={project.uid}",
         }
     ]
+
+
+def test_a_dataset_without_versions_leads_where_the_reader_may_go(
+    version: Version, browse: Callable[[User | None], Client], editor: User, viewer: User
+) -> None:
+    address = f"/datasets/{version.dataset.uid}/"
+    version.delete()
+    assert browse(editor).get(address)["Location"] == f"{address}import/"
+    response = browse(viewer).get(address, follow=True)
+    assert response.status_code == 200
+    assert f"{version.dataset.name} has no version." in response.content.decode()
+
+
+def test_dataset_as_json_lists_a_bounded_number_of_versions(
+    version: Version, browse: Callable[[User | None], Client], viewer: User
+) -> None:
+    Version.objects.bulk_create(
+        Version(dataset=version.dataset, name=str(number), name_key=str(number))
+        for number in range(VERSIONS_LISTED_MAX)
+    )
+    body = browse(viewer).get(f"/datasets/{version.dataset.uid}.json").json()
+    assert len(body["versions"]) == VERSIONS_LISTED_MAX
+    assert body["version_count"] == VERSIONS_LISTED_MAX + 1
