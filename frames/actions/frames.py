@@ -60,10 +60,20 @@ def lock_dataset(dataset_pk: int) -> Dataset:
 
 
 def lock_draft(version_pk: int) -> Version:
-    """Return the version with its dataset locked; raise VersionNotWritable if it is published."""
-    version = Version.objects.select_related("dataset").get(pk=version_pk)
-    version.dataset = lock_dataset(version.dataset_id)
-    version.refresh_from_db(fields=["status", "frame_count", "annotated_count", "region_count"])
+    """Return the version with its dataset locked.
+
+    Raises VersionNotWritable if it is published, Refused if it has been deleted.
+    """
+    versions = Version.objects.filter(pk=version_pk)
+    found = versions.values_list("dataset_id", "name").first()
+    if found is None:
+        raise Refused("The version has been deleted.")
+    dataset = lock_dataset(found[0])
+    # Read now: whoever had the lock may have published or deleted it.
+    version = versions.first()
+    if version is None:
+        raise Refused(f"{found[1]} has been deleted.")
+    version.dataset = dataset
     if not version.is_draft:
         raise VersionNotWritable(
             f"Version {version.name} is published and cannot change. Create a child of it."

@@ -253,6 +253,9 @@ def restore(
         raise Refused(f"{source.name} is a version of another dataset.")
     with transaction.atomic():
         version = lock_draft(version.pk)
+        # A deleted version holds nothing, and would take all there is out of the draft.
+        if not Version.objects.filter(pk=source.pk).exists():
+            raise Refused(f"{source.name} has been deleted.")
         held, wanted = membership.members(version.pk), membership.members(source.pk)
         if frame_ids is not None:
             ids = sorted(frame_ids)

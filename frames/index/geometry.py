@@ -144,8 +144,8 @@ class GeometryBatch:
 
     def add(self, number: int, rois: list[dict[str, Any]], sources: Sequence[SourceLike]) -> None:
         """Add the frame with a number, greater than all before."""
-        width = min([source.width or inf for source in sources])
-        height = min([source.height or inf for source in sources])
+        width = min([source.width or inf for source in sources], default=inf)
+        height = min([source.height or inf for source in sources], default=inf)
         before = len(self._polys)
         for roi in rois:
             poly = roi.get("poly")

@@ -86,9 +86,9 @@ class AuditQuery:
         if self.verb:
             events = events.filter(verb=self.verb)
         if self.since:
-            events = events.filter(at__gte=_midnight("since", self.since))
+            events = events.filter(at__gte=_midnight("From", self.since))
         if self.until:
-            events = events.filter(at__lt=_midnight("until", self.until) + timedelta(days=1))
+            events = events.filter(at__lt=_midnight("To", self.until) + timedelta(days=1))
         return events
 
 
