@@ -107,6 +107,7 @@ class ContextPage:
             "last_timestamp": self.last_timestamp,
             "total": self.frames,
             "matched": self.matched,
+            "timeline": self.strip.as_json() if self.strip else None,
             "items": [card.as_json() for card in self.items],
             "next": self.next,
         }
@@ -144,7 +145,8 @@ def context_detail(
         first_timestamp=found.first_timestamp,
         last_timestamp=found.last_timestamp,
         items=frame_cards(version, found.items, filter_of(query), query.source),
-        gaps=gaps_between([row.frame.timestamp for row in found.items]),
+        # Between two hits of a filter there may be frames enough.
+        gaps={} if filter_of(query) else gaps_between([row.frame.timestamp for row in found.items]),
         next=found.next,
         strip=strip_of(version, context_id, filter_of(query)),
         may_edit=may_edit(request.user, version),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -61,8 +61,27 @@ class Strip:
 
     marks: list[StripMark]
     lane: Lane
-    first: str
-    last: str
+    timeline: Timeline
+
+    @property
+    def first(self) -> str:
+        """The first moment."""
+        return moment(self.timeline.first)
+
+    @property
+    def last(self) -> str:
+        """The last moment."""
+        return moment(self.timeline.last)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what stands out; places run from 0 to 1 along the context's time."""
+        places = self.timeline.places
+        return {
+            "hits": len(self.timeline.hits),
+            "gaps": [asdict(gap) for gap in self.timeline.gaps],
+            "shared": places[self.timeline.shared].tolist(),
+            "stray": len(self.timeline.stray),
+        }
 
 
 def strip_of(
@@ -94,8 +113,7 @@ def strip_of(
             )
         ],
         lane=lane_of(found.timeline, WIDTH, is_filtered=bool(found_by)),
-        first=moment(found.timeline.first),
-        last=moment(found.timeline.last),
+        timeline=found.timeline,
     )
 
 
