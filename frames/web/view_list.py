@@ -319,6 +319,8 @@ def _behind(found: DataViewQuerySet, query: ViewQuery) -> DataViewQuerySet:
             value = datetime.fromisoformat(value)
         except ValueError as error:
             raise foreign_token() from error
+        if value.tzinfo is None:
+            raise foreign_token()
     return found.filter(
         Q(**{f"{column}__{compare}": value}) | Q(**{column: value, f"pk__{compare}": pk})
     )

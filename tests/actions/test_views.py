@@ -9,6 +9,7 @@ import pytest
 from frames.actions import versions, views
 from frames.actions.fields import Refused
 from frames.models import AuditEvent, DataView, Grant, Project, Version
+from frames.search import views as search
 from frames.search.view_definition import Definition, DefinitionError
 from tests.factories import add_frames, make_frame, make_version
 
@@ -110,16 +111,16 @@ def test_a_hash_is_not_kept_for_what_was_saved_in_the_meantime(
 ) -> None:
     view = save(published)
     DataView.objects.filter(pk=view.pk).update(content_hash="")
-    real = views.views.content_hash
+    real = search.content_hash
 
-    def slow(found: Any) -> str:
-        monkeypatch.setattr(views.views, "content_hash", real)
+    def slow(found: search.ViewFrames) -> str:
+        monkeypatch.setattr(search, "content_hash", real)
         views.update_view(
             view, definition=definition(published, labels_enumeration={"car": 1}), actor=None
         )
         return real(found)
 
-    monkeypatch.setattr(views.views, "content_hash", slow)
+    monkeypatch.setattr(search, "content_hash", slow)
     views.hash_view(view.pk)
     view.refresh_from_db()
     assert (
