@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from frames.web.versions import VersionPanel
 
 BARS_SHOWN: Final = 100
+SPREAD_WIDTH: Final = 960
+SPREAD_HEIGHT: Final = 200
 # A list of names to choose from; a key that is not in it can be typed.
 PROPERTIES_LISTED: Final = 500
 TYPES: Final = {"roi": "ROI", "frame": "Frame"}
@@ -68,6 +70,33 @@ class BarRow:
     def width(self) -> str:
         """The length of its bar, of 100; what is there is seen."""
         return f"{max(100 * self.number / self.most, 0.5 if self.number else 0):.2f}"
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadBar:
+    """One bar of the histogram in the plot's own units."""
+
+    x: str
+    y: str
+    width: str
+    height: str
+    title: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The histogram of a property's numbers."""
+
+    bars: list[SpreadBar]
+    first: str
+    last: str
+    words: str
+
+    @property
+    def view_box(self) -> str:
+        """The plot's own units."""
+        return f"0 0 {SPREAD_WIDTH} {SPREAD_HEIGHT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +173,42 @@ class StatisticsPage:
         )
 
     @property
+    def listed(self) -> list[BarRow]:
+        """The most frequent values, and what has none."""
+        return [*self.values, *([self.missing] if self.missing else [])]
+
+    @property
     def bins(self) -> list[BarRow]:
-        """The ranges of numbers, in their order."""
-        return self._rows(self.found.bins) if self.found else []
+        """The ranges of numbers, in their order, but those that nothing lies in."""
+        return self._rows([item for item in self.found.bins if item.count]) if self.found else []
+
+    @property
+    def spread(self) -> Spread | None:
+        """The ranges of numbers as a histogram."""
+        bins = self.found.bins if self.found else []
+        if not any(item.count for item in bins):
+            return None
+        most = max(item.count for item in bins)
+        width = SPREAD_WIDTH / len(bins)
+        bars = [
+            SpreadBar(
+                x=f"{at * width:.2f}",
+                y=f"{SPREAD_HEIGHT - height:.2f}",
+                width=f"{max(width - 1, width / 2):.2f}",
+                height=f"{height:.2f}",
+                title=f"{item.value}: {count(item.count)} {self.noun}",
+                url=self._frames(item.clause),
+            )
+            for at, item in enumerate(bins)
+            if (height := max(SPREAD_HEIGHT * item.count / most, 2.0 if item.count else 0))
+        ]
+        highest = max(bins, key=lambda item: item.count)
+        first, last = bins[0].value.split(" ")[0], bins[-1].value.split(" ")[-1]
+        words = (
+            f"Histogram of {self.wanted.key} from {first} to {last}. "
+            f"Most {self.noun} lie in {highest.value}. The table below has each number."
+        )
+        return Spread(bars, first, last, words)
 
     @property
     def missing(self) -> BarRow | None:
