@@ -126,6 +126,14 @@ class JsonStream:
         """Return the next characters without taking them."""
         return self._text[self._at : self._at + characters]
 
+    def rest(self) -> str:
+        """Take all that is left; raise FormatError where that is more than one value may be."""
+        while self._more():
+            if len(self._text) - self._at > MAX_VALUE_CHARACTERS:
+                raise FormatError(f"The file {_TOO_LONG}, and is no JSON.")
+        text, self._at = self._text[self._at :], len(self._text)
+        return text
+
     def peek(self) -> str:
         """Skip white space and comments; return the next character, "" at the end."""
         if self._at < len(self._text):

@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from frames.formats import segments
 from frames.formats.base import FormatError, FrameError, Header, Item, Problem
 from frames.formats.jsonstream import JsonStream, ValueProblem
+from frames.formats.listing import is_listing, read_listing
 from frames.formats.singleframe import check_json, parse_frame, shown
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ class ManifestReader:
     """Reads SingleFrame JSON and Segments.ai samples, in memory that does not grow with them.
 
     The input is an object with `frames` (and `dataset` and `version`, before or after them), a
-    list of frames, one frame, or one of these after the other, such as JSON lines. `position`
-    and `total` are bytes.
+    list of frames, one frame, or one of these after the other, such as JSON lines; or one frame
+    as a viewer lists it. `position` and `total` are bytes.
     """
 
     def __init__(self, opened: Callable[[], AbstractContextManager[IO[bytes]]], uri: str) -> None:
@@ -76,8 +77,19 @@ class ManifestReader:
                 yield from self._list(stream, sequence="")
             elif first in '{"':
                 yield from self._object(stream)
+            elif self._index == 0 and is_listing(stream.head(80)):
+                yield from self._listing(stream)
             else:
                 raise FormatError(f"The file is not JSON: {stream.head(20)!a}, {stream.where()}.")
+
+    def _listing(self, stream: JsonStream) -> Iterator[Item]:
+        """Yield the one frame that a viewer's listing is."""
+        try:
+            value = read_listing(stream.rest())
+        except ValueProblem as problem:
+            yield self._problem("", str(problem))
+        else:
+            yield from self._items(value)
 
     def _list(self, stream: JsonStream, sequence: str) -> Iterator[Item]:
         """Yield the items of a list; `sequence` is their context where they are one sample's."""

@@ -369,3 +369,47 @@ def test_reads_camvid(shared_data: Path) -> None:
         contexts.setdefault(item.frame.context_id, []).append(item.frame.timestamp)
     assert len(items) == truth["frames"]
     assert {name: sorted(times) for name, times in contexts.items()} == truth["contexts"]
+
+
+LISTING = """id : "287024"
+timestamp : 0
+rois : Array[1] [
+{
+"label":["person"],
+"poly":[1,2,3,4,5,6]
+}
+]
+sources : Array[1] [
+{"id":"default", "uri":"s3://bucket/287024.jpg"}
+]
+dataset : Object
+{"id":"f7", "version":"6a"}
+context_id : s3://bucket/287024.jpg
+num_frames : 1
+"""
+
+
+def test_reads_a_frame_as_a_viewer_lists_it() -> None:
+    [item] = read(LISTING)
+    assert item.frame is not None
+    assert (item.frame.frame_id, item.frame.context_id) == ("287024", "s3://bucket/287024.jpg")
+    assert item.frame.rois == [{"label": ["person"], "poly": [1, 2, 3, 4, 5, 6]}]
+    assert item.frame.extra == {"num_frames": 1}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("]\nsources", "\nsources", "rois is not JSON"),
+        ("num_frames", "id", "has the key id twice"),
+        ("sources :", "source :", "sources: is missing"),
+    ],
+)
+def test_a_listing_that_is_cut_says_where(old: str, new: str, reason: str) -> None:
+    assert ids(read(LISTING.replace(old, new))) == [f": {reason}".replace(": sources:", "sources:")]
+
+
+def test_a_text_that_merely_begins_like_a_listing_is_refused() -> None:
+    items, error = read_until_error("note : hello\n" + "x" * 17_000_000)
+    assert items == []
+    assert "million characters" in error
