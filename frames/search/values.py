@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 # The kind of a place among the frames that have no value.
 _NONE: Final = -1
-# Numbers of so many buckets are read together.
-_BUCKETS_AT_ONCE: Final = 16
+# Numbers of so many buckets are read together: a page of groups at once where each has one.
+_BUCKETS_AT_ONCE: Final = 64
 
 
 class Place(NamedTuple):
@@ -113,7 +113,7 @@ def groups(
     """Yield the values of a key that a frame of a set has, with all of their frames.
 
     From the value behind `start` on; `within` may only leave numbers out, so look again. Queries:
-    2 a chunk of values, and 1 for each 16 buckets of numbers.
+    2 a chunk of values, and 1 for each 64 buckets of numbers.
     """
     begin = start if start is None else Place(*start, 0).run
     buckets: list[Run] = []

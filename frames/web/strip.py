@@ -172,6 +172,8 @@ def _bar(begin: int, end: int) -> str:
 
 def _reaches(places: Sequence[float]) -> list[tuple[float, float]]:
     """Return where each mark can be pointed at: up to halfway to the next one."""
+    if not places:
+        return []
     middles = [(left + right) / 2 for left, right in itertools.pairwise(places)]
     begins = [max(x - _REACH, low) for x, low in zip(places, [-_REACH, *middles], strict=True)]
     ends = [
