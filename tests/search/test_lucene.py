@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -369,3 +370,33 @@ def test_an_escaped_field_name_means_itself(name: str) -> None:
     (leaf,) = syntax.leaves(syntax.parse(f"{syntax.field_name(f'meta.{name}')}:x"))
     assert isinstance(leaf, syntax.Equal)
     assert leaf.field == f"meta.{name}".removesuffix(".keyword")
+
+
+DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "search.md").read_text()
+
+
+def documented_examples() -> list[str]:
+    """Return the examples of the tables, and the texts in running prose that hold a field."""
+    cells = re.findall(r"^\|.*\| `([^`|]+)` \|$", DOCUMENT, flags=re.MULTILINE)
+    prose = re.findall(r"`((?:NOT )?[a-z_][\w.\\ ]*:[^`\n]+)`", DOCUMENT)
+    forms = {"field:*", "_exists_:field", "field:(a OR b)", "count:0", "count:[0 TO 3]"}
+    return sorted({*cells, *prose} - forms)
+
+
+@pytest.mark.parametrize("text", documented_examples())
+def test_every_documented_example_is_understood(version: Version, text: str) -> None:
+    search(version, text)
+
+
+def test_every_field_that_is_understood_is_documented() -> None:
+    table = DOCUMENT.split("## Fields")[1].split("## ")[0]
+    named = set(re.findall(r"`([\w.]+?)(?:\.\*)?`(?=[,\s|]*[`|])", table))
+    understood = {
+        *("label", "context_id", "id", "timestamp", "saved", "saved_in_version", "meta"),
+        *("rois.label", "rois.confidence", "rois.sources", "rois.meta"),
+        *("sources.id", "sources.uri", "sources.content_type", "sources.width"),
+        *("sources.height", "sources.meta"),
+    }
+    assert understood <= named
+    for name in understood:
+        syntax.parse(f"_exists_:{name}")
