@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
 from django.shortcuts import redirect
+from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from frames.actions import jobs
+from frames.actions import exports, jobs
 from frames.models import Grant, Job, JobError
 from frames.web import access
 from frames.web.addresses import version_address
@@ -21,6 +22,7 @@ from frames.web.text import count, plural, span
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from django.contrib.auth.models import User
     from django.http import HttpResponse
 
     from frames.web.http import SignedInRequest
@@ -53,6 +55,7 @@ class JobPage:
     errors: list[JobError]
     next: int | None
     may_edit: bool
+    may_cancel: bool
 
     @property
     def is_finished(self) -> bool:
@@ -63,6 +66,11 @@ class JobPage:
     def is_import(self) -> bool:
         """Whether it reads frames from somewhere."""
         return self.job.kind == Job.Kind.IMPORT
+
+    @property
+    def is_export(self) -> bool:
+        """Whether it writes frames to a file."""
+        return self.job.kind == Job.Kind.EXPORT
 
     @property
     def title(self) -> str:
@@ -100,7 +108,7 @@ class JobPage:
         """Whether the reader may stop it now; what is being deleted cannot be kept any more."""
         if self.job.kind == Job.Kind.DELETE:
             return False
-        return self.may_edit and not self.is_finished and not self.job.cancel_requested
+        return self.may_cancel and not self.is_finished and not self.job.cancel_requested
 
     @property
     def can_try_again(self) -> bool:
@@ -145,6 +153,23 @@ class JobPage:
             ("unchanged", count(self.job.unchanged)),
             ("failed", count(self.job.failed)),
         ]
+
+    @property
+    def changes(self) -> list[tuple[str, str]]:
+        """What an export's format could not hold: how many, and what became of them."""
+        changes = self.job.result.get("changes", {}) if self.is_export else {}
+        return [(count(number), what) for what, number in changes.items()]
+
+    @property
+    def note(self) -> str:
+        """What is to be known beside the links to what came of it."""
+        if self.is_import:
+            return "Previews arrive by themselves."
+        if not self.is_export:
+            return ""
+        if not exports.is_kept(self.job):
+            return "The file has been removed. Export the frames again."
+        return f"The file is kept until {exports.kept_until(self.job):%Y-%m-%d}."
 
     @property
     def took(self) -> str:
@@ -201,11 +226,21 @@ def _findings(job: Job) -> list[Link]:
     return [Link("Show what was found", address)]
 
 
+def _file(job: Job) -> list[Link]:
+    if not exports.is_kept(job):
+        return _frames(job)
+    size = filesizeformat(job.result["bytes"])
+    name = job.result["file"].rpartition("/")[2]
+    address = reverse("frames:job_download", args=[job.uid])
+    return [Link(f"Download {name} ({size})", address), *_frames(job)]
+
+
 # What a finished job of each kind leads to.
 RESULTS: Final[dict[Job.Kind, Callable[[Job], list[Link]]]] = {
     Job.Kind.CHECK: _findings,
     Job.Kind.IMPORT: _frames,
     Job.Kind.EDIT: _frames,
+    Job.Kind.EXPORT: _file,
 }
 
 
@@ -216,19 +251,27 @@ def job_detail(request: SignedInRequest, job_uid: str, *, as_json: bool = False)
     errors = job.errors.order_by("index", "pk")
     start = int(after) if after.isdecimal() and len(after) < 9 else 0
     found = list(errors[start : start + ERRORS_PER_PAGE + 1])
+    may_edit = access.may(request.user, job.project, Grant.Role.EDITOR)
     page = JobPage(
         job=job,
         errors=found[:ERRORS_PER_PAGE],
         next=start + ERRORS_PER_PAGE if len(found) > ERRORS_PER_PAGE else None,
-        may_edit=access.may(request.user, job.project, Grant.Role.EDITOR),
+        may_edit=may_edit,
+        may_cancel=may_edit or _is_own(request.user, job),
     )
     return respond(request, page, "job/detail.html", as_json=as_json, partial="job")
+
+
+def _is_own(user: User, job: Job) -> bool:
+    """Whether it is an export that the user asked for, as viewers may too."""
+    return job.kind == Job.Kind.EXPORT and job.created_by_id == user.pk
 
 
 @require_POST
 def job_cancel(request: SignedInRequest, job_uid: str) -> HttpResponse:
     """Ask a job to stop."""
     job = access.job_or_404(request.user, job_uid)
-    access.require(request.user, job.project, Grant.Role.EDITOR)
+    if not _is_own(request.user, job):
+        access.require(request.user, job.project, Grant.Role.EDITOR)
     jobs.cancel(job)
     return redirect("frames:job_detail", job.uid)
