@@ -99,7 +99,7 @@ def test_an_edit_is_counted_then_started_then_undone(
 def test_back_leads_to_the_choices_with_the_selection(client: Client, base: str) -> None:
     page = send(client, f"{base}/bulk/", verb="", key="car", value="van", frame=["a-0"])
     assert "1 frame selected by hand" in page
-    assert "Relabel …" in page
+    assert "Relabel: count and go on" in page
 
 
 @pytest.mark.parametrize(
