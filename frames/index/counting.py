@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -78,8 +79,10 @@ def keys_of(index: DatasetIndex) -> list[KeyInfo]:
     found: list[KeyInfo] | None = cache.get(slot)
     if found is None:
         rows = Key.objects.filter(dataset=index.dataset).exclude(name__startswith="_")
-        rows = rows.exclude(name__in=_NO_FACET).order_by("name")
-        found = [KeyInfo(*row) for row in rows.values_list("pk", "name", "distinct", "overflowed")]
+        rows = rows.exclude(name__in=_NO_FACET)
+        keys = [KeyInfo(*row) for row in rows.values_list("pk", "name", "distinct", "overflowed")]
+        # Here, since databases order texts each in its own way.
+        found = sorted(keys, key=itemgetter(1))
         cache.put(slot, found, 200 * len(found))
     return found
 

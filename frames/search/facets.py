@@ -8,6 +8,7 @@ is a union of postings (frames/index/bins.py).
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -36,6 +37,8 @@ KEYS_MAX: Final = 200
 OPEN_MAX: Final = 8
 SEARCHED_MAX: Final = 100
 SCALARS: Final = (TYPE_TEXT, TYPE_NUMBER, TYPE_BOOLEAN)
+TYPE_OBJECT: Final = "object"
+TYPES: Final = (*SCALARS, TYPE_NULL, TYPE_LIST, TYPE_OBJECT)
 _ORDER: Final = ("label", "meta", "timestamp", "rois", "sources")
 _SIMILAR_MIN_CHARS: Final = 5
 
@@ -66,8 +69,9 @@ class Histogram:
 class Coverage:
     """How many of `total` frames have a key, by type.
 
-    `types` holds text, number, boolean, null and list, where a frame has one; a list's values
-    count as their own types too. `similar` are names of other keys that are close to this one.
+    `types` holds text, number, boolean, null, list and object, where a frame has one; a list's
+    values count as their own types too. `frames` have a value of it or in it, as `_exists_` asks;
+    null is none. `similar` are names of other keys that are close to this one.
     """
 
     key: str
@@ -85,7 +89,8 @@ class Coverage:
     def is_mixed(self) -> bool:
         """Whether its values are of different types, or sometimes in a list and sometimes not."""
         lists = self.types.get(TYPE_LIST, 0)
-        return sum(name in self.types for name in SCALARS) > 1 or 0 < lists < self.frames
+        kinds = sum(name in self.types for name in (*SCALARS, TYPE_OBJECT))
+        return kinds > 1 or 0 < lists < self.frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +190,9 @@ class _Counts:
 
     def coverage(self, keys: Sequence[KeyInfo]) -> tuple[list[KeyInfo], dict[str, Coverage]]:
         """Return those of the keys that the version has, and the coverage of each."""
-        types = counting.types_of(self.index, keys)
+        below = self._below(keys)
+        nested_keys = [key for each in below.values() for key in each]
+        types = counting.types_of(self.index, list({*keys, *nested_keys}))
         held = [
             key
             for key in keys
@@ -195,21 +202,32 @@ class _Counts:
         found = {}
         for key in held:
             within, sets = self.within(key.name), types[key.name]
-            scalars = [sets[name] for name in SCALARS if name in sets]
-            having = scalars[0] if len(scalars) == 1 else union(scalars)
+            nested = union(_having(types[key.name]) for key in below[key.name])
+            own = _having(sets)
             counted = {
                 name: count
-                for name in (*SCALARS, TYPE_NULL, TYPE_LIST)
-                if name in sets and (count := within.intersection_cardinality(sets[name]))
+                for name, frames in [*sets.items(), (TYPE_OBJECT, nested)]
+                if (count := within.intersection_cardinality(frames))
             }
             found[key.name] = Coverage(
                 key.name,
                 len(within),
-                within.intersection_cardinality(having),
-                counted,
+                within.intersection_cardinality(own | nested if nested else own),
+                {name: counted[name] for name in TYPES if name in counted},
                 similar.get(key.name, ()),
             )
         return held, found
+
+    def _below(self, keys: Sequence[KeyInfo]) -> dict[str, list[KeyInfo]]:
+        """Return, for each key, those that lie in an object of its name."""
+        known = counting.keys_of(self.index)
+        names = [key.name for key in known]
+        found = {}
+        for key in keys:
+            # What sorts between "meta.n." and "meta.n/".
+            first, end = bisect_left(names, f"{key.name}."), bisect_left(names, f"{key.name}/")
+            found[key.name] = known[first:end]
+        return found
 
     def facets(self, keys: Sequence[KeyInfo], coverage: dict[str, Coverage]) -> list[Facet]:
         """Return the values of some keys with their counts."""
@@ -291,6 +309,12 @@ class _Counts:
         if label:
             found = found & self.index.text("label", label)
         return frames_matching(self.index, found, text) if text else found
+
+
+def _having(types: dict[str, BitMap]) -> BitMap:
+    """Return the frames with any value but null."""
+    scalars = [types[name] for name in SCALARS if name in types]
+    return scalars[0] if len(scalars) == 1 else union(scalars)
 
 
 def similar_names(names: Iterable[str]) -> dict[str, tuple[str, ...]]:

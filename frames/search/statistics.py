@@ -169,7 +169,7 @@ class _Distribution:
             values=sorted(values, key=lambda item: (-item.count, item.value)),
             bins=self._bins(raw),
             missing=raw.missing,
-            missing_clause=self._clause(f"NOT _exists_:{self._name()}"),
+            missing_clause=self._clause(f"NOT {self._exists()}"),
             texts=key.texts if key else 0,
             is_partial=key is not None and key.texts > TEXTS_COUNTED_MAX,
             is_known=key is not None,
@@ -198,7 +198,7 @@ class _Distribution:
             counting.region_counts(self.index, key, self.regions, limit=TEXTS_COUNTED_MAX),
             bins.edges if bins else None,
             [len(self.regions & found) for found in bins.regions] if bins else [],
-            len(self.regions) - len(self.regions & self.index.region_has(key.name)),
+            len(self.regions - regions_matching(self.index, self.frames, self._exists())),
         )
 
     def _by_frame(self, key: KeyInfo) -> _Raw:
@@ -214,7 +214,7 @@ class _Distribution:
             [found for found in counts if found[2]],
             bins.edges if bins else None,
             list(map(measure, bins.frames)) if bins else [],
-            measure(self.members - self.index.valued(key.name)),
+            measure(frames_matching(self.index, self.frames, f"NOT {self._exists()}")),
         )
 
     def _measure(self) -> Callable[[BitMap], int]:
@@ -268,6 +268,9 @@ class _Distribution:
         """Return the key as it is called where the condition stands."""
         key = self.wanted.space_key
         return key.removeprefix("rois.") if self._is_inside else key
+
+    def _exists(self) -> str:
+        return f"_exists_:{self._name()}"
 
     def _name(self) -> str:
         return written_name(self._key_in_text())
