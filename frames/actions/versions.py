@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from django.db import transaction
@@ -27,6 +27,7 @@ from frames.index.reader import DatasetIndex
 from frames.models import Dataset, DeletedVersion, Frame, Job, Version
 from frames.models.base import name_key
 from frames.models.frame import ordinal_of
+from frames.search.merge import Rule, unite
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 # So many conflicts are listed to be chosen one by one; more take one rule for all.
 CONFLICTS_LISTED_MAX: Final = 1_000
-
-Rule = Literal["first", "last"]
 
 
 class VersionConflict(Refused):
@@ -68,7 +67,7 @@ def create_version(
 
     Where parents hold different revisions of a frame, `chosen` (frame id to the uid of a parent)
     decides, then `rule`. Raises Refused, and VersionConflict where neither does.
-    Queries: a dozen for one parent whatever its size; for more, 1 for each 500 frames that differ.
+    Queries: a dozen, whatever the parents' size, and 1 for each 500 frames chosen.
     """
     name = clean_name(name, "version")
     description = clean_description(description)
@@ -313,31 +312,12 @@ def _unite(
     version: Version, parents: Sequence[Version], rule: Rule | None, chosen: Mapping[str, str]
 ) -> None:
     """Give a new draft the union of its parents, one revision of each frame."""
-    held = {parent.uid: membership.members(parent.pk) for parent in parents}
-    common = BitMap.intersection(*held.values())
-    revisions: dict[str, dict[str, int]] = {}
-    for uid, ordinals in held.items():
-        for part in store.chunks(list(ordinals - common)):
-            rows = Frame.objects.at(version.dataset, part).values_list("frame_id", "pk")
-            for frame_id, pk in rows:
-                revisions.setdefault(frame_id, {})[uid] = ordinal_of(pk)
-    united = common
-    undecided: list[str] = []
-    for frame_id, by_parent in revisions.items():
-        if len(set(by_parent.values())) == 1:
-            winner = next(iter(by_parent))
-        elif chosen.get(frame_id) in by_parent:
-            winner = chosen[frame_id]
-        elif rule is not None:
-            # Parents are asked in the order they were named.
-            winner = [*by_parent][0 if rule == "first" else -1]
-        else:
-            undecided.append(frame_id)
-            continue
-        united.add(by_parent[winner])
+    union = unite(parents)
+    frames, undecided = union.decide(rule, chosen)
     if undecided:
-        raise VersionConflict(sorted(undecided)[:CONFLICTS_LISTED_MAX], len(undecided))
-    change_membership(version, add=united, remove=BitMap())
+        listed = union.names(undecided[:CONFLICTS_LISTED_MAX])
+        raise VersionConflict(sorted(listed), len(undecided))
+    change_membership(version, add=frames, remove=BitMap())
 
 
 def _revisions(dataset: Dataset, frame_ids: Sequence[str], held: BitMap) -> dict[str, int]:
