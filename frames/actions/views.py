@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from frames.models.version import VersionQuerySet
     from frames.search.views import ViewFrames
 
-# So many frames are hashed in about 0.2 s; more would keep whoever saves waiting.
-HASHED_AT_ONCE_MAX: Final = 20_000
+# More would keep whoever saves waiting: their dataset is read from end to end.
+HASHED_AT_ONCE_MAX: Final = views.READ_AT_ONCE_MAX
 
 
 def save_view(

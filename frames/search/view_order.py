@@ -32,7 +32,7 @@ from frames.models.frame import frame_pk, ordinal_of
 from frames.search import order
 from frames.search.errors import QueryError
 from frames.search.query import GROUP_NONE, FrameQuery, decode_after, encode_after
-from frames.search.view_definition import RANDOM
+from frames.search.view_definition import RANDOM, SEQUENTIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,7 +75,17 @@ def page(view: ViewFrames, after: str, limit: int) -> tuple[list[Drawn], str | N
 
 
 def frames(view: ViewFrames, chunk: int = 1_000) -> Iterator[Drawn]:
-    """Yield a view's frames in its order, page by page; without end where it has none."""
+    """Yield a view's frames in its order, reading ahead by chunks; without end where it has none.
+
+    Raises QueryError for a filter that cannot be answered.
+    """
+    iteration = view.definition.iteration
+    if iteration.order == SEQUENTIAL and not iteration.infinite:
+        if view.error:
+            raise view.error
+        # Where pages begin their streams anew, this reads each row once.
+        yield from _sequence(view, _given(view), None, chunk)
+        return
     after: str | None = ""
     while after is not None:
         found, after = page(view, after, chunk)
@@ -200,18 +210,26 @@ def _in_sequence(view: ViewFrames, after: str, limit: int) -> tuple[list[Drawn],
     token = decode_after(after, *(int,) * (2 + len(given))) if after else None
     behind = _place_of(view, token[0], token[1]) if token else None
     taken = token[2:] if token else [0] * len(given)
-    streams = [
-        itertools.islice(_stream(number, item.own, behind, limit + 1), max(0, most - had))
-        for number, (item, most, had) in enumerate(zip(view.filters, given, taken, strict=True))
-    ]
-    merged = heapq.merge(*streams, key=lambda found: found[0])
-    found = [drawn for _, drawn in itertools.islice(merged, limit + 1)]
+    left = [max(0, most - had) for most, had in zip(given, taken, strict=True)]
+    found = list(itertools.islice(_sequence(view, left, behind, limit + 1), limit + 1))
     if len(found) <= limit:
         return found, None
     found = found[:limit]
     for drawn in found:
         taken[drawn.filter] += 1
     return found, encode_after(found[-1].place, found[-1].ordinal, *taken)
+
+
+def _sequence(
+    view: ViewFrames, left: Sequence[int], behind: tuple[Key, int] | None, chunk: int
+) -> Iterator[Drawn]:
+    """Yield the frames of all filters in sequence, of each filter so many as it has left."""
+    streams = [
+        itertools.islice(_stream(number, item.own, behind, chunk), left[number])
+        for number, item in enumerate(view.filters)
+    ]
+    for _, drawn in heapq.merge(*streams, key=lambda found: found[0]):
+        yield drawn
 
 
 def _stream(

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # All versions of a dataset may be many; each is asked each filter.
 VERSIONS_MAX: Final = 500
 _FORMAT: Final = "framedeck data view 1"
+# So many rows are read and sorted at once; more are read along an index, past all revisions.
+READ_AT_ONCE_MAX: Final = 20_000
 _CHUNK: Final = 10_000
 
 
@@ -318,7 +320,7 @@ def _same(frames: BitMap) -> bytes:
 def _lines(dataset: Dataset, frames: BitMap) -> Iterator[tuple[int, bytes]]:
     """Yield (ordinal, what is hashed of the frame) of each frame, in byte order of frame ids."""
     index = DatasetIndex(dataset)
-    if len(frames) <= _CHUNK:
+    if len(frames) <= READ_AT_ONCE_MAX:
         rows = order.read(index, frames, ("frame_id", "digest"))
         for ordinal, frame_id, digest in sorted(rows, key=lambda row: row[1].encode()):
             yield ordinal, _line(frame_id, digest)

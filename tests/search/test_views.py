@@ -265,6 +265,7 @@ def test_content_hash_is_the_same_read_along_the_index_and_row_by_row(
 ) -> None:
     found = evaluate(version, filters=[{"q": "label:car"}, {"q": ""}])
     few = views.content_hash(found)
+    monkeypatch.setattr(views, "READ_AT_ONCE_MAX", 0)
     monkeypatch.setattr(views, "_CHUNK", 7)
     assert views.content_hash(found) == few
 
