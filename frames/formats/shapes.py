@@ -40,7 +40,7 @@ def shape_of(roi: dict[str, Any]) -> Shape | str:
     """Return the shape of a region, or why it has none on a picture."""
     poly = roi.get("poly")
     if not poly:
-        return "values of a mask" if roi.get("mask") else "labels of a whole frame"
+        return "regions that are values of a mask" if roi.get("mask") else "labels of a whole frame"
     kind = (roi.get("meta") or {}).get("_type")
     if kind in SPATIAL_TYPES:
         return "regions in space"

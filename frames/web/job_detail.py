@@ -99,7 +99,11 @@ class JobPage:
 
     @property
     def address(self) -> str:
-        """Where it is imported from; not where the server keeps uploads."""
+        """Where it is imported from, not where the server keeps uploads; or what is exported."""
+        if self.is_export:
+            options = self.job.options
+            wanted = [options[key] for key in ("q", "label") if key in options]
+            return ", ".join([exports.output_format(options["format"]).title, *wanted])
         is_upload = self.job.uri.startswith(settings.UPLOADS_DIR.as_uri())
         return f"uploaded: {self.name}" if is_upload else self.job.uri
 

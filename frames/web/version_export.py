@@ -61,7 +61,7 @@ class EarlierExport:
     def filter(self) -> str:
         """What was filtered by."""
         options = self.job.options
-        return " ".join(options[key] for key in ("q", "label") if key in options)
+        return ", ".join(options[key] for key in ("q", "label") if key in options)
 
     @property
     def state(self) -> str:

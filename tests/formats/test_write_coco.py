@@ -210,7 +210,7 @@ def test_what_has_no_place_on_a_picture_is_counted() -> None:
     assert value["images"][0]["frame_labels"] == ["day"]
     assert changes == {
         "labels of a whole frame stand in frame_labels of its image": 1,
-        "values of a mask are left out": 1,
+        "regions that are values of a mask are left out": 1,
         "regions in space are left out": 1,
         "regions without a label are left out": 1,
         "ellipses without their five numbers are left out": 1,
@@ -376,4 +376,4 @@ def test_camvid_is_read_by_cocos_own_reader(shared_data: Path, tmp_path: Path) -
     )
     assert found == expected
     masks = sum("mask" in roi for value in manifest["frames"] for roi in value["rois"])
-    assert changes == {"values of a mask are left out": masks}
+    assert changes == {"regions that are values of a mask are left out": masks}

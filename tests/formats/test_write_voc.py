@@ -74,7 +74,7 @@ def test_flags_of_the_metadata_are_kept() -> None:
         (region(BOX, meta={"rle": {"counts": ""}}), "run-length masks are the boxes"),
         (region(label=["day"]), "labels of a whole frame are left out"),
         (region(BOX, label=["a", "b"]), "regions of several labels have an object for each"),
-        (region(mask={"id": 1}), "values of a mask are left out"),
+        (region(mask={"id": 1}), "regions that are values of a mask are left out"),
     ],
 )
 def test_what_it_cannot_hold_is_counted(roi: dict[str, Any], change: str) -> None:

@@ -132,6 +132,28 @@ def test_what_cannot_be_exported_is_said_and_what_was_typed_is_kept(
     assert not Job.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("query", "message", "way_out"),
+    [
+        ("?label=tram", "No frame matches, so there is nothing to export.", "Change the filter"),
+        ("?q=label:tram", "No frame matches", "Change the filter"),
+    ],
+)
+def test_a_filter_that_nothing_matches_leads_back_to_it(
+    client: Client, base: str, query: str, message: str, way_out: str
+) -> None:
+    text = client.get(f"{base}/export/{query}").content.decode()
+    assert message in text
+    assert way_out in text
+    assert "Format" not in text
+
+
+def test_a_version_without_frames_says_so(client: Client, project: Project) -> None:
+    version = make_version(project)
+    text = client.get(f"/datasets/{version.dataset.uid}/versions/{version.uid}/export/").content
+    assert b"The version has no frames yet." in text
+
+
 def test_a_filter_that_cannot_be_read_is_an_error_of_the_page(client: Client, base: str) -> None:
     response = client.get(f"{base}/export/?q=label:(")
     assert response.status_code == 400
