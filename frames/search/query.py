@@ -159,10 +159,6 @@ class FrameQuery:
             if (value := getattr(self, field.name)) != field.default
         }
 
-    def filter_querystring(self) -> str:
-        """Return `?q=...` for what says which frames, not how they are shown, or nothing."""
-        return FrameQuery(q=self.q, label=self.label).querystring()
-
     def querystring(self) -> str:
         """Return `?q=...` for what differs from the defaults, or nothing."""
         params = self.params()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from frames.models.version import VersionQuerySet
 
+# What goes with the reader from one page of the version to the next.
+_KEPT: Final = ("q", "label", "versions", "find")
 # So many rows are drawn, however many versions a dataset has.
 ROWS_MAX: Final = 100
 # Up to so many versions a tree reads who was made from whom: 4 ms, and as much to sort.
@@ -140,9 +142,14 @@ class VersionPanel:
         """The same page with all versions."""
         return self._with(find="")
 
+    @property
+    def tabs_query(self) -> str:
+        """The filter and the panel's own state, for the version's other pages."""
+        return _querystring({name: self.params.get(name, "") for name in _KEPT})
+
     def _with(self, **changes: str) -> str:
-        params = {**self.params, **changes}
-        return f"?{urlencode({name: value for name, value in params.items() if value})}"
+        # A link without a query would lead to the address as it is.
+        return _querystring({**self.params, **changes}) or "?"
 
 
 def panel_of(version: Version, params: Mapping[str, str], role: int) -> VersionPanel:
@@ -274,6 +281,11 @@ class _Reader:
         yield Action("View metadata", f"{address}metadata/")
         if version.pk != self.shown.pk:
             yield Action(f"Compare with {self.shown.name}", compare_address(version, self.shown))
+
+
+def _querystring(params: Mapping[str, str]) -> str:
+    given = {name: value for name, value in params.items() if value}
+    return f"?{urlencode(given)}" if given else ""
 
 
 def _light(versions: VersionQuerySet) -> VersionQuerySet:

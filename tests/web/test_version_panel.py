@@ -270,3 +270,36 @@ def test_a_long_line_goes_straight_down(version: Version) -> None:
     assert not any(row.forks for row in found.rows)
     assert [row.name for row in found.rows if row.is_current] == ["nightly 00150"]
     outline(found)
+
+
+def test_v10_tabs_keep_the_filter_and_the_panel(
+    version: Version, base: str, browse: Browse, viewer: User
+) -> None:
+    client = browse(viewer)
+    for page in ("", "statistics/", "metadata/", "info/"):
+        response = client.get(f"{base}/{page}?q=car&versions=tree&find=cur&size=s")
+        tabs = response.content.decode().split('class="tabs"')[1].split("</nav>")[0]
+        found = re.findall(r'<a href="([^"]*)"[^>]*>(\w+)</a>', tabs)
+        assert [label for _, label in found] == ["Frames", "Statistics", "Metadata", "Info"]
+        for link, _ in found:
+            assert unescape(link).endswith("/?q=car&versions=tree&find=cur")
+            assert client.get(unescape(link)).status_code == 200
+        (current,) = re.findall(r'aria-current="page">(\w+)<', tabs)
+        assert current.lower() == (page.rstrip("/") or "frames")
+
+
+def test_v9_header_has_what_fits_the_status(
+    version: Version, base: str, browse: Browse, admin: User
+) -> None:
+    def buttons() -> list[str]:
+        body = browse(admin).get(f"{base}/").content.decode()
+        actions = body.split('class="page-head"')[1].split('<nav class="tabs"')[0]
+        assert f'data-copy="{version.uid}"' in actions
+        assert "Last modified" in actions
+        return re.findall(r'class="button" href="[^"]*">([^<]*)<', actions)
+
+    assert {"Delete", "Publish"} <= set(buttons())
+    assert "Create new version" not in buttons()
+    versions.publish(version, actor=None, reason="unchecked")
+    assert "Create new version" in buttons()
+    assert not {"Delete", "Publish"} & set(buttons())
