@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
+from django.db import DatabaseError
 from django.db.models import Q
 from django.utils import timezone
 
@@ -105,11 +106,15 @@ def run(job_uid: str, work: Callable[[Job], None]) -> None:
         finish(job, Job.State.FAILED, f"{str(error).rstrip('.')}. {undone}")
     except Exception:
         log.exception("job failed", job=job.uid, kind=job.kind, position=job.position)
-        finish(
-            job,
-            Job.State.FAILED,
-            f"Framedeck failed here; the operator's log has the reason. {undone}",
-        )
+        try:
+            finish(
+                job,
+                Job.State.FAILED,
+                f"Framedeck failed here; the operator's log has the reason. {undone}",
+            )
+        except DatabaseError:
+            # A full disk takes no message either. The sweep sends the job again, which goes on.
+            log.warning("job left as it is", job=job.uid, kind=job.kind)
         raise
 
 

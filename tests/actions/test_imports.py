@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.db.models import Model
 from django.test import TestCase
 from django.utils import timezone
@@ -638,3 +640,25 @@ def test_an_import_that_waits_for_its_input_stays_alive_and_can_be_cancelled(
     assert job.state == Job.State.CANCELLED
     assert beats == sorted(set(beats))
     assert len(beats) == 3
+
+
+def test_a_full_disk_leaves_the_job_to_go_on(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the frames nor the job's end can be written; with room, the rest is imported."""
+    path = write(tmp_path / "a.json", [frame(n) for n in range(3)])
+
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("frames.actions.imports.Stager.stage", full)
+        patch.setattr("frames.actions.jobs.finish", full)
+        with pytest.raises(CommandError, match=r"disk is full\. Nothing was imported\. Make room"):
+            call_command("import_frames", str(path), dataset="Drives", project=project.name)
+    job = Job.objects.get()
+    assert job.state == Job.State.RUNNING
+    Job.objects.update(heartbeat_at=timezone.now() - timedelta(hours=1))
+    imports.run(job.uid)
+    job.refresh_from_db()
+    assert (job.state, job.imported) == (Job.State.DONE, 3)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 
 from frames.actions import imports, previews
 from frames.actions.datasets import Refused, create_project
@@ -60,6 +61,11 @@ class Command(BaseCommand):
             )
         except Refused as error:
             raise CommandError(str(error)) from error
+        except OperationalError as error:
+            raise CommandError(
+                f"The database takes no writes: {error}. Nothing was imported. "
+                "Make room, then import again."
+            ) from error
         for problem in job.errors.all()[:_ERRORS_SHOWN]:
             self.stderr.write(f"frame {problem.index}: {problem.path}: {problem.reason}")
         if job.failed > _ERRORS_SHOWN:
