@@ -367,9 +367,15 @@ def _edges(
     return edges
 
 
-def rows_of(dataset: Dataset, ordinals: Sequence[int]) -> list[FrameRow]:
-    """Return frames with their sources, in the order of the ordinals. Queries: 2."""
-    frames = {f.ordinal: f for f in Frame.objects.at(dataset, set(ordinals))}
+def rows_of(
+    dataset: Dataset, ordinals: Sequence[int], without: Sequence[str] = ()
+) -> list[FrameRow]:
+    """Return frames with their sources, in the order of the ordinals. Queries: 2.
+
+    `without` names columns that whoever asks does not read: most of a frame is its regions.
+    """
+    found = Frame.objects.at(dataset, set(ordinals)).defer(*without)
+    frames = {f.ordinal: f for f in found}
     sources: dict[int, list[Source]] = {ordinal: [] for ordinal in frames}
     for source in Source.objects.filter(frame__in=frames.values()).order_by("frame_id", "position"):
         sources[ordinal_of(source.frame_id)].append(source)

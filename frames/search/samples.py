@@ -46,11 +46,12 @@ class SamplePage:
     next: str | None
 
 
-def sample_page(version: Version, query: FrameQuery) -> SamplePage:
+def sample_page(version: Version, query: FrameQuery, without: Sequence[str] = ()) -> SamplePage:
     """Return samples of the next values, behind the last of them those without a value.
 
     Of a region's property each frame counts that has a region with the value, and `query.match`
-    keeps the regions that count; frames without any are in no sample. Raises QueryError. Queries:
+    keeps the regions that count; frames without any are in no sample. `without` names columns of
+    frames that whoever asks does not read. Raises QueryError. Queries:
     those of the filter, 2 for each 64 values, up to 6 for those without, 2 for rows.
     """
     key = query.group
@@ -72,7 +73,8 @@ def sample_page(version: Version, query: FrameQuery) -> SamplePage:
     if not more and (rest := _lacking(index, matched, regions, key)):
         found.append((None, rest))
     chosen = [spread(hits, query.sample_size) for _, hits in found]
-    rows = iter(pages.rows_of(version.dataset, [ordinal for part in chosen for ordinal in part]))
+    ordinals = [ordinal for part in chosen for ordinal in part]
+    rows = iter(pages.rows_of(version.dataset, ordinals, without))
     items = [
         Sample(
             kind=group.kind if group else None,

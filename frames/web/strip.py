@@ -33,7 +33,7 @@ _REACH: Final = 12.0
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A timeline drawn: paths in an SVG of `width` by 10, and the same in words."""
+    """A timeline drawn: lines 10 thick in an SVG of `width` by 10, and the same in words."""
 
     width: int
     hits: str
@@ -167,7 +167,7 @@ def _bars(columns: npt.NDArray[np.int64]) -> str:
 
 
 def _bar(begin: int, end: int) -> str:
-    return f"M{begin} 0h{end - begin}v10h-{end - begin}z"
+    return f"M{begin} 5h{end - begin}"
 
 
 def _reaches(places: Sequence[float]) -> list[tuple[float, float]]:

@@ -13,7 +13,7 @@ from frames.models import Grant, Version
 from frames.search import pages
 from frames.search.errors import QueryError
 from frames.search.explain import without_one
-from frames.search.query import GROUP_URL, FrameQuery
+from frames.search.query import ALL_SOURCES, GROUP_URL, FrameQuery
 from frames.search.samples import sample_page
 from frames.search.vocabulary import vocabulary
 from frames.web import access
@@ -265,7 +265,7 @@ def version_detail(
 ) -> HttpResponse:
     """Show a version's contexts or frames under the filter of the address."""
     version = access.version_or_404(request.user, dataset_uid, version_uid)
-    page = _load(request.user, version, request.GET.dict())
+    page = _load(request.user, version, request.GET.dict(), as_json=as_json)
     if page.error and as_json:
         return refused_json(page.error)
     return respond(
@@ -309,7 +309,7 @@ def _tiles_of(items: Sequence[GroupCard | FrameCard | SampleRow]) -> list[Tile]:
     return tiles
 
 
-def _load(user: User, version: Version, params: Mapping[str, str]) -> VersionPage:
+def _load(user: User, version: Version, params: Mapping[str, str], *, as_json: bool) -> VersionPage:
     items: Sequence[GroupCard | FrameCard | SampleRow] = []
     total = matched = 0
     following = None
@@ -319,7 +319,10 @@ def _load(user: User, version: Version, params: Mapping[str, str]) -> VersionPag
         query = FrameQuery.from_params(params)
         found_by = filter_of(query)
         if query.sample:
-            samples = sample_page(version, query)
+            # The cards of one source show the picture and the moment alone.
+            is_brief = not as_json and query.source != ALL_SOURCES
+            unread = ("meta", "rois", "extra") if is_brief else ()
+            samples = sample_page(version, query, without=unread)
             items = sample_rows(version, samples.items, query, found_by)
             total, matched, following = samples.total, samples.matched, samples.next
         elif query.is_grouped:

@@ -41,7 +41,7 @@ scalars = st.one_of(
     st.booleans(),
     st.none(),
 )
-metas = st.one_of(
+metas: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.just({}),
     st.fixed_dictionaries(
         {"k": st.one_of(scalars, st.lists(scalars, max_size=3), st.just({"a": 1.5}))}

@@ -21,12 +21,14 @@ from tests.search.test_groups import RANKS
 from tests.search.test_order_by_key import KEYS, frames_of, specs, values_in
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from frames.models import Version
     from frames.search.samples import Sample
 
 pytestmark = pytest.mark.django_db
 
-MATCHES = {
+MATCHES: dict[str, Callable[[dict[str, Any]], bool]] = {
     "": lambda roi: True,
     "rois.label:car": lambda roi: "car" in roi["label"],
     "confidence:[0.5 TO 1]": lambda roi: 0.5 <= roi.get("confidence", -1) <= 1,
