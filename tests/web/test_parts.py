@@ -11,7 +11,7 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frames.web import source_original, strip, text
+from frames.web import ranges, strip, text
 from frames.web.addresses import (
     context_address,
     frame_address,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from frames.models import Version
 
 
-@pytest.mark.parametrize("module", [text, strip, source_original])
+@pytest.mark.parametrize("module", [text, strip, ranges])
 def test_examples_in_docstrings(module: ModuleType) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0
