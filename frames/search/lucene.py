@@ -115,8 +115,6 @@ class Evaluation:
 
     def _equal(self, clause: Equal, within: BitMap) -> BitMap:
         field, value, number = clause.field, clause.value, clause.number
-        if "\x00" in value:
-            return BitMap()  # no text has one, and PostgreSQL refuses to be asked for it
         if field == "id":
             rows = Frame.objects.filter(dataset=self.index.dataset, frame_id=value)
             return BitMap(map(ordinal_of, rows.values_list("pk", flat=True))) & within
@@ -283,8 +281,6 @@ class Evaluation:
 
     def _regions_equal(self, clause: Equal) -> RegionSet:
         field, value, number = clause.field, clause.value, clause.number
-        if "\x00" in value:
-            return RegionSet()
         found = self.index.region_text(field, value)
         if number is not None:
             found = found | self.index.region_number_range(field, number, number)

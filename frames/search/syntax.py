@@ -19,16 +19,18 @@ from luqum.thread import parse as parse_lucene
 
 from frames.index.patterns import Part, Pattern, Wild
 from frames.search.errors import QueryError
+from frames.search.query import Q_MAX_CHARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TEXT_MAX_CHARS: Final = 10_000
 DEPTH_MAX: Final = 100
 TERMS_MAX: Final = 500
 
 Space: TypeAlias = Literal["", "rois", "sources"]
 
+# A null character and half of a pair: no database is asked for them.
+_UNSTORED: Final = re.compile("[\x00\ud800-\udfff]")
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _NEEDS_ESCAPE: Final = re.compile(r"([^\w.@])")
 _FRAME_FIELDS: Final = re.compile(
@@ -43,6 +45,7 @@ _TEXT_FIELDS: Final = frozenset(
     | {"sources.id", "sources.uri", "sources.content_type"}
 )
 _TIME_FIELDS: Final = frozenset({"saved", "timestamp"})
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DATE: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?:(?P<minute>[T ]\d\d:\d\d)(?P<second>:\d\d)?(?P<fraction>\.\d{1,6})?"
     r"(?:Z|[+-]\d\d:?\d\d)?)?",
@@ -184,8 +187,11 @@ def parse_inside(text: str, space: Literal["rois", "sources"]) -> Clause:
 
 def parse_text(text: str) -> tree.Item:
     """Return luqum's tree of a query text, once it is known not to take long."""
-    if len(text) > TEXT_MAX_CHARS:
-        raise QueryError(f"The query is longer than {TEXT_MAX_CHARS:,} characters.")
+    if len(text) > Q_MAX_CHARS:
+        raise QueryError(f"The query is longer than {Q_MAX_CHARS:,} characters.")
+    unstored = _UNSTORED.search(text)
+    if unstored:
+        raise QueryError("No text holds this character.", position=unstored.start())
     _check_characters(text)
     try:
         root = parse_lucene(text)
@@ -207,11 +213,9 @@ def source_of(node: tree.Item, text: str) -> str:
 
 def number_of(text: str) -> float | None:
     """Return the finite number a text spells."""
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and "_" not in text else None
+    found = _NUMBER.fullmatch(text)
+    number = float(text) if found else math.inf
+    return number if math.isfinite(number) else None
 
 
 def times_of(text: str) -> tuple[float, float] | None:
