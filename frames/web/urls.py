@@ -40,6 +40,7 @@ from frames.web.version_detail import version_detail
 from frames.web.version_export import version_export
 from frames.web.version_facets import facet_refine, version_facets
 from frames.web.version_info import version_info
+from frames.web.version_merge import version_merge
 from frames.web.version_metadata import version_metadata, version_metadata_edit
 from frames.web.version_restore import version_restore
 from frames.web.version_sample import version_sample
@@ -94,6 +95,7 @@ urlpatterns = [
     *page(f"{VERSION}/export", version_export, "version_export", takes_posts=True),
     path(f"{VERSION}/publish/", version_publish, name="version_publish"),
     path(f"{VERSION}/delete/", version_delete, name="version_delete"),
+    path("datasets/<slug:dataset_uid>/merge/", version_merge, name="version_merge"),
     path("datasets/<slug:dataset_uid>/compare/", version_compare_choice, name="compare_choice"),
     *page(
         "datasets/<slug:dataset_uid>/compare/<slug:before_uid>/<slug:after_uid>",

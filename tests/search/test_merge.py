@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from frames.actions import versions
 from frames.index import membership
 from frames.models import Frame, Version
-from frames.search.merge import unite
+from frames.search.merge import Rule, unite
 from tests.factories import add_frames, make_frame, make_version
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def named(version: Version, frames: BitMap) -> dict[str, int]:
     rule=st.sampled_from([None, "first", "last"]),
 )
 def test_a_union_equals_brute_force(
-    changes: list[tuple[set[int], set[int]]], chosen: dict[int, int], rule: versions.Rule | None
+    changes: list[tuple[set[int], set[int]]], chosen: dict[int, int], rule: Rule | None
 ) -> None:
     parents = parents_of(changes)
     contents = [held(parent) for parent in parents]

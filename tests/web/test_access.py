@@ -64,6 +64,7 @@ EXPECTED = {
     "version_check_json": (READ, ""),
     "check_frames": (READ, ""),
     "check_frames_json": (READ, ""),
+    "version_merge": (CHANGE, ""),
     "frame_history": (READ, "?id=a-0"),
     "frame_history_json": (READ, "?id=a-0"),
     "version_delete": (RULE, ""),
