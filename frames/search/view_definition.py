@@ -32,6 +32,7 @@ LABELS_MAX: Final = 10_000
 LABEL_MAX_CHARS: Final = 1_000
 WEIGHT_MAX: Final = 1_000_000
 _SEEDS: Final = range(-(2**31), 2**63)
+_CLIPS: Final = range(1, 10_001)
 _LIMITS: Final = range(1, 2**53)
 _NUMBERS: Final = range(-(2**31), 2**31)
 _UID: Final = re.compile(r"\*|[\w-]{1,64}", re.ASCII)
@@ -109,13 +110,15 @@ class MappingRule:
 class Iteration:
     """In what order frames come and when that ends.
 
-    `limit` is None without one; `infinite` begins again at the end.
+    `limit` is None without one; `infinite` begins again at the end. In a random order that ends,
+    `clip_length` frames of a context follow each other in order of time; 1 is no clip.
     """
 
     order: str = SEQUENTIAL
     infinite: bool = False
     limit: int | None = None
     random_seed: int = SEED
+    clip_length: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """Return the parameters in ClearML's words."""
@@ -124,6 +127,7 @@ class Iteration:
             "infinite": self.infinite,
             "limit": self.limit,
             "random_seed": self.random_seed,
+            "clip_length": self.clip_length,
         }
 
 
@@ -280,7 +284,18 @@ class _Reader:
         seed = self._field(given, "random_seed", SEED)
         if isinstance(seed, bool) or not isinstance(seed, int) or seed not in _SEEDS:
             self._refuse(("iteration", "random_seed"), "A random seed is a whole number.")
-        return Iteration(order, infinite, limit, seed)
+        clip = self._field(given, "clip_length", 1)
+        if isinstance(clip, bool) or not isinstance(clip, int) or clip not in _CLIPS:
+            self._refuse(
+                ("iteration", "clip_length"),
+                f"A clip has a whole number of frames, from 1 to {_CLIPS[-1]:,}.",
+            )
+        elif clip > 1 and (order != RANDOM or infinite):
+            self._refuse(
+                ("iteration", "clip_length"),
+                "Clips are for a random order that ends; a sequential one keeps all in order.",
+            )
+        return Iteration(order, infinite, limit, seed, clip)
 
     def check_scopes(self, definition: Definition) -> None:
         """Note what is named behind the input and not in it."""

@@ -3,7 +3,8 @@
 - Once, or up to a limit, in sequence: by context, then timestamp, then frame id, over all
   versions; of a limit each filter gives its share by weight, the first of its frames.
 - Once, or up to a limit, at random: a permutation that the seed decides. It is computed place by
-  place and never held, so the millionth frame costs what the first does.
+  place and never held, so the millionth frame costs what the first does. Clips, so many frames of
+  a context one behind the other, are in random order in the same way.
 - Without end: the filters take turns, so that after any number of frames each has given its share
   by weight, to within one frame; each begins again when it is through.
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from hashlib import blake2b
 from math import lcm
@@ -29,7 +30,7 @@ from frames.index.bitmaps import BitMap
 from frames.index.reader import DatasetIndex
 from frames.models import Frame
 from frames.models.frame import frame_pk, ordinal_of
-from frames.search import order
+from frames.search import contexts, order
 from frames.search.errors import QueryError
 from frames.search.query import GROUP_NONE, FrameQuery, decode_after, encode_after
 from frames.search.view_definition import RANDOM, SEQUENTIAL
@@ -46,6 +47,7 @@ Key = tuple[str, float, str]
 
 _ROUNDS: Final = 6
 _CHUNK_MAX: Final = 5_000
+_CLIPS_AT_ONCE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,16 @@ def page(view: ViewFrames, after: str, limit: int) -> tuple[list[Drawn], str | N
     """Return the frames behind a place in a view's order, and the token of the next page.
 
     Raises QueryError for a filter that cannot be answered and for a token of another view.
-    Queries: at random none; in sequence up to 4 for each filter and version, and 2 for the place.
+    Queries: at random none, for clips up to 3 a dataset and stretch of the order; in sequence up to
+    4 for each filter and version, and 2 for the place.
     """
     if view.error:
         raise view.error
     iteration = view.definition.iteration
     if iteration.infinite:
         return _endless(view, after, limit)
+    if iteration.order == RANDOM and iteration.clip_length > 1:
+        return _in_clips(view, after, limit)
     if iteration.order == RANDOM:
         return _shuffled(view, after, limit)
     return _in_sequence(view, after, limit)
@@ -172,15 +177,22 @@ class _Pool:
 
 
 def _shuffled(view: ViewFrames, after: str, limit: int) -> tuple[list[Drawn], str | None]:
+    """Go through a permutation of what the filters give. The token is the place in it."""
     place = decode_after(after, int)
     start = max(0, place[0]) if place else 0
-    pools = [_Pool(item.own) for item in view.filters]
     given = _given(view)
+    pools = [_Pool(item.own) for item in view.filters]
+    end = min(start + limit, sum(given))
+    found = _drawn(pools, given, view.definition.iteration.random_seed, start, end)
+    return found, encode_after(end) if end < sum(given) else None
+
+
+def _drawn(
+    pools: Sequence[_Pool], given: Sequence[int], seed: int, start: int, end: int
+) -> list[Drawn]:
+    """Return what stands from one place to another in a permutation of what pools give."""
     ends = np.cumsum(given, dtype=np.uint64)
-    total = sum(given)
-    end = min(start + limit, total)
-    seed = view.definition.iteration.random_seed
-    slots = permuted(np.arange(start, end, dtype=np.uint64), total, f"{seed}")
+    slots = permuted(np.arange(start, end, dtype=np.uint64), sum(given), f"{seed}")
     numbers = np.searchsorted(ends, slots, side="right")
     places = slots - (ends - np.array(given, dtype=np.uint64))[numbers]
     drawn = []
@@ -188,8 +200,67 @@ def _shuffled(view: ViewFrames, after: str, limit: int) -> tuple[list[Drawn], st
         mine = numbers == number
         inside = permuted(places[mine], pools[number].size, f"{seed} {number}")
         drawn += list(zip(np.flatnonzero(mine).tolist(), inside.tolist(), itertools.repeat(number)))
-    found = [pools[number].at(inside, number) for _, inside, number in sorted(drawn)]
-    return found, encode_after(end) if end < total else None
+    return [pools[number].at(inside, number) for _, inside, number in sorted(drawn)]
+
+
+def _in_clips(view: ViewFrames, after: str, limit: int) -> tuple[list[Drawn], str | None]:
+    """Go through a permutation of all frames, and give a clip where its first frame stands.
+
+    So the clips are in random order, and nothing has to be known of those that come later. The
+    token is the place in the permutation and in its clip, and what each filter has given.
+    """
+    iteration = view.definition.iteration
+    given = _given(view)
+    pools = [_Pool(item.own) for item in view.filters]
+    sizes = [pool.size for pool in pools]
+    token = decode_after(after, *(int,) * (2 + len(given))) if after else [0] * (2 + len(given))
+    place, inside, *taken = (max(0, number) for number in token or ())
+    found: list[Drawn] = []
+    while place < sum(sizes) and len(found) < limit and sum(taken) < sum(given):
+        end = min(place + max(limit, _CLIPS_AT_ONCE), sum(sizes))
+        drawn = _drawn(pools, sizes, iteration.random_seed, place, end)
+        for first, clip in zip(drawn, _clips(view, drawn, iteration.clip_length), strict=True):
+            number = first.filter
+            rest = clip[inside : inside + given[number] - taken[number]]
+            shown = rest[: limit - len(found)]
+            found += [replace(first, ordinal=ordinal) for ordinal in shown]
+            taken[number] += len(shown)
+            if len(shown) < len(rest):
+                return found, encode_after(place, inside + len(shown), *taken)
+            place, inside = place + 1, 0
+    return found, encode_after(place, inside, *taken) if sum(taken) < sum(given) else None
+
+
+def _clips(view: ViewFrames, drawn: Sequence[Drawn], length: int) -> list[list[int]]:
+    """Return the clip that begins with each frame, empty where a frame begins none.
+
+    A clip is so many frames of a context, as a filter has them of a version, in order of time.
+    Queries: up to 3 for each dataset.
+    """
+    datasets = {item.version.dataset_id: item.version.dataset for item in drawn}
+    contexts_of: dict[tuple[int, int], str] = {}
+    columns: dict[tuple[int, str], contexts.Column] = {}
+    for pk, dataset in datasets.items():
+        index = DatasetIndex(dataset)
+        ordinals = BitMap([item.ordinal for item in drawn if item.version.dataset_id == pk])
+        rows = order.read(index, ordinals, ("context_id",))
+        contexts_of |= {(pk, ordinal): context_id for ordinal, context_id in rows}
+        named = sorted({context_id for _, context_id in rows})
+        found = contexts.columns_of(index, named, dataset.next_ordinal)
+        columns |= {(pk, context_id): column for context_id, column in found.items()}
+    held = {
+        (number, part.place): part.frames
+        for number, item in enumerate(view.filters)
+        for part in item.own
+    }
+    clips = []
+    for item in drawn:
+        pk = item.version.dataset_id
+        column = columns[pk, contexts_of[pk, item.ordinal]]
+        ordered = column.of(held[item.filter, item.place]).ordinals
+        at = int(np.flatnonzero(ordered == item.ordinal)[0])
+        clips.append(ordered[at : at + length].tolist() if at % length == 0 else [])
+    return clips
 
 
 def _given(view: ViewFrames) -> list[int]:

@@ -208,6 +208,8 @@ class ViewPage:
             if iteration.order == RANDOM
             else "sequential, by context and timestamp"
         )
+        if iteration.clip_length > 1:
+            order = f"{order}, in clips of {plural(iteration.clip_length, 'frame')}"
         if iteration.infinite:
             return f"{order}; again and again, without end"
         if iteration.limit is None:

@@ -118,6 +118,7 @@ class ViewForm:
     repetition: str = "once"
     limit: str = ""
     seed: str = str(SEED)
+    clip: str = "1"
     saved: str = ""
 
     @classmethod
@@ -153,6 +154,7 @@ class ViewForm:
             repetition=given.get("repetition", "once"),
             limit=given.get("limit", "").strip(),
             seed=given.get("seed", "").strip(),
+            clip=given.get("clip", "").strip(),
         )
 
     @classmethod
@@ -185,6 +187,7 @@ class ViewForm:
             repetition=repetition,
             limit=str(iteration.limit or ""),
             seed=str(iteration.random_seed),
+            clip=str(iteration.clip_length),
             saved=view.saved_at.isoformat() if view.saved_at else "",
         )
 
@@ -213,6 +216,7 @@ class ViewForm:
                 "infinite": self.repetition == "infinite",
                 "limit": _number(self.limit) if self.repetition == "limit" else None,
                 "random_seed": _number(self.seed) if self.seed else SEED,
+                "clip_length": _number(self.clip) if self.clip else 1,
             },
         }
         try:
@@ -644,7 +648,7 @@ def _field_id(path: Sequence[str | int]) -> str:
     if head == "labels_enumeration":
         return "numbers"
     if head == "iteration":
-        return {"random_seed": "seed"}.get(str(rest[0]), str(rest[0]))
+        return {"random_seed": "seed", "clip_length": "clip"}.get(str(rest[0]), str(rest[0]))
     if head == "mapping":
         rest = [part for part in rest if part != "rules"]
     return "-".join(str(part) for part in (head, *rest))

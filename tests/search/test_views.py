@@ -194,7 +194,7 @@ def hashed(frames: Sequence[Any], filler: int = 0, batches: int = 1) -> str:
 
 
 # Written down, so that every database and every machine that runs this gives the same.
-HASH = "9aad97a991bbfc83232c968030e91bae5ad4cb5e0ccf1a839d3db7e7aeb5da83"
+HASH = "e2442f11b047bb3500d521ce1c2513de10d586618c9f2f4140d04e6d62812cbe"
 
 
 def test_content_hash_knows_no_key_no_name_and_no_order_of_writing() -> None:
@@ -223,7 +223,13 @@ def test_content_hash_is_what_its_document_says(version: Version) -> None:
             {"frames": [digest(several)], "q": "meta.n:[30 TO *]", "weight": 1.0},
         ],
         "format": "framedeck data view 1",
-        "iteration": {"infinite": False, "limit": None, "order": "sequential", "random_seed": 1337},
+        "iteration": {
+            "infinite": False,
+            "limit": None,
+            "order": "sequential",
+            "random_seed": 1337,
+            "clip_length": 1,
+        },
         "labels_enumeration": {"vehicle": 1},
         "mapping": [{"frames": [digest(taken)], "labels": ["bus", "car"], "target": "vehicle"}],
     }
@@ -322,8 +328,9 @@ parts = st.fixed_dictionaries(
         "order": st.sampled_from(["sequential", "random"]),
         "limit": st.one_of(st.none(), st.integers(1, 60)),
         "random_seed": st.integers(0, 1_000),
+        "clip_length": st.sampled_from([1, 1, 3, 7]),
     }
-)
+).map(lambda found: found if found["order"] == "random" else found | {"clip_length": 1})
 bounds = st.tuples(st.integers(0, 39), st.integers(0, 39))
 
 
@@ -355,7 +362,8 @@ def test_iterations_that_end_give_every_frame_of_their_share_once(two: list[Vers
             for weight, edges in filters
         ]
         found = evaluate(*two, filters=asked, iteration=iteration)
-        given_frames = list(view_order.frames(found, chunk))
+        given_frames = paged(found, chunk)
+        assert list(view_order.frames(found, chunk)) == given_frames
         pairs = [(drawn.version.pk, drawn.ordinal) for drawn in given_frames]
         assert len(set(pairs)) == len(pairs) == found.length
         own = [
@@ -370,11 +378,48 @@ def test_iterations_that_end_give_every_frame_of_their_share_once(two: list[Vers
             len(pairs), [weight for weight, _ in filters], [len(frames) for frames in own]
         )
         assert [counts[n] for n in range(len(filters))] == wanted
+        if iteration["clip_length"] > 1:
+            _check_clips(given_frames, own, iteration["clip_length"])
         if iteration["order"] == "sequential":
             keys = [_key(drawn) for drawn in given_frames]
             assert keys == sorted(keys)
 
     check()
+
+
+def paged(found: ViewFrames, size: int) -> list[view_order.Drawn]:
+    """Return a view's frames page by page, each found by the token of the one before."""
+    drawn: list[view_order.Drawn] = []
+    after: str | None = ""
+    while after is not None:
+        items, after = view_order.page(found, after, size)
+        assert len(items) <= size
+        drawn += items
+    return drawn
+
+
+def _check_clips(
+    drawn: list[view_order.Drawn], own: list[set[tuple[int, int]]], length: int
+) -> None:
+    """A frame that is not the first of its clip stands behind the one before it in its clip."""
+    orders: dict[tuple[int, int, str], list[tuple[float, str, int]]] = {}
+    for number, pairs in enumerate(own):
+        for pk, ordinal in pairs:
+            frame = Frame.objects.get(pk=drawn[0].version.dataset_id << 32 | ordinal)
+            orders.setdefault((number, pk, frame.context_id), []).append(
+                (frame.timestamp, frame.frame_id, ordinal)
+            )
+    places = {
+        (number, pk, ordinal): (place, ordered[place - 1][2])
+        for (number, pk, _), frames in orders.items()
+        for ordered in [sorted(frames)]
+        for place, (_, _, ordinal) in enumerate(ordered)
+    }
+    for at, item in enumerate(drawn):
+        place, before = places[item.filter, item.version.pk, item.ordinal]
+        if place % length:
+            assert (drawn[at - 1].filter, drawn[at - 1].version) == (item.filter, item.version)
+            assert drawn[at - 1].ordinal == before
 
 
 def _key(drawn: view_order.Drawn) -> tuple[str, float, str, int]:
@@ -491,6 +536,12 @@ def test_a_page_asks_as_much_of_a_large_view_as_of_a_small_one(
         ({"iteration": {"limit": "ten"}}, ("iteration", "limit")),
         ({"iteration": {"random_seed": 1.5}}, ("iteration", "random_seed")),
         ({"iteration": {"infinite": "yes"}}, ("iteration", "infinite")),
+        ({"iteration": {"order": "random", "clip_length": 0}}, ("iteration", "clip_length")),
+        ({"iteration": {"clip_length": 2}}, ("iteration", "clip_length")),
+        (
+            {"iteration": {"order": "random", "infinite": True, "clip_length": 2}},
+            ("iteration", "clip_length"),
+        ),
     ],
 )
 def test_w8_a_definition_that_cannot_be_meant_says_where(
@@ -512,7 +563,13 @@ def test_a_definition_is_read_as_it_is_written() -> None:
             ]
         },
         "labels_enumeration": {"c": 1, "ignore": -1},
-        "iteration": {"order": "random", "infinite": False, "limit": 5, "random_seed": 3},
+        "iteration": {
+            "order": "random",
+            "infinite": False,
+            "limit": 5,
+            "random_seed": 3,
+            "clip_length": 4,
+        },
     }
     assert Definition.from_json(data).as_json() == data
 

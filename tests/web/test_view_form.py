@@ -47,6 +47,7 @@ def filled(version: Version) -> dict[str, Any]:
         "repetition": "limit",
         "limit": "3",
         "seed": "42",
+        "clip": "2",
         "do": "save",
     }
 
@@ -117,7 +118,13 @@ def test_w5_w7_all_sections_are_saved(
             ]
         },
         "labels_enumeration": {"vehicle": 1, "person": 2},
-        "iteration": {"order": "random", "infinite": False, "limit": 3, "random_seed": 42},
+        "iteration": {
+            "order": "random",
+            "infinite": False,
+            "limit": 3,
+            "random_seed": 42,
+            "clip_length": 2,
+        },
     }
 
 
@@ -258,6 +265,8 @@ def test_w7_labels_of_the_input_are_numbered_behind_those_there_are(
         ({"limit": ""}, "limit", "Limit Frames needs a number"),
         ({"limit": "many"}, "limit", "Limit Frames needs a number"),
         ({"limit": "0"}, "limit", "Limit Frames needs a number"),
+        ({"clip": "0"}, "clip", "A clip has a whole number of frames"),
+        ({"repetition": "infinite"}, "clip", "Clips are for a random order that ends"),
         ({"seed": "x"}, "seed", "A random seed is a whole number."),
         ({"filter.weight": ["0", "1"]}, "filter.weight", "A ratio is a number over 0"),
         ({"filter.weight": ["1", "-2"]}, "filter.weight", "A ratio is a number over 0"),
@@ -280,7 +289,7 @@ def test_w8_what_cannot_be_meant_is_said_and_kept(
     page = response
     assert response.status_code == 400
     assert said in text_of(page)
-    wanted = changed[field]
+    wanted = changed.get(field, filled.get(field))
     assert value_of(page, field) == (wanted if isinstance(wanted, list) else [wanted])
     assert value_of(page, "description") == ["Balanced"]
     assert not DataView.objects.exists()
