@@ -1,0 +1,231 @@
+"""The facets beside the frames and on a page of their own."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from frames.index.bins import Edges
+from frames.web.facets import edge_texts
+from tests.factories import make_frame, make_version
+from tests.web.support import HOSTILE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    from frames.models import Project, Version
+
+
+@pytest.fixture
+def version(project: Project) -> Version:
+    """Six frames with a weather, a speed, and one of each key's troubles."""
+    frames = [
+        make_frame(
+            f"f{n}",
+            timestamp=n * 1000,
+            labels=["car"] if n < 4 else ["bus"],
+            meta={
+                "weather": ["rain", "rain", "fog", "fog", "snow", HOSTILE][n],
+                "speed": [10, 20.5, 30, "fast", 50, 60][n],
+                **({"Weather": "rain"} if n == 0 else {}),
+            },
+        )
+        for n in range(6)
+    ]
+    return make_version(project, frames)
+
+
+@pytest.fixture
+def see(browse: Callable[[User | None], Client], viewer: User) -> Client:
+    """The browser of someone who may read."""
+    return browse(viewer)
+
+
+def link(body: str, name: str) -> str:
+    """Return the address of the link that shows a value."""
+    found = re.search(rf'href="([^"]*)"[^>]*>(?:(?!</a>).)*{re.escape(name)}', body, re.DOTALL)
+    assert found, name
+    return unescape(found[1])
+
+
+def q_of(address: str) -> str:
+    return parse_qs(urlsplit(address).query).get("q", [""])[0]
+
+
+def card(body: str, key: str) -> str:
+    """Return the part of a page that is one key's."""
+    parts = body.split('<details class="facet"')
+    return next(part for part in parts if key in part.split("</summary>")[0].replace("<wbr>", ""))
+
+
+def test_a_click_on_a_value_narrows_and_another_takes_it_back(see: Client, base: str) -> None:
+    body = see.get(f"{base}/facets/?q=car").content.decode()
+    address = link(card(body, "meta.weather"), "rain")
+    assert q_of(address) == 'car AND meta.weather:"rain"'
+    body = see.get(address).content.decode()
+    own = card(body, "meta.weather")
+    assert q_of(link(own, "rain")) == "car"
+    assert q_of(link(own, "fog")) == 'car AND meta.weather:("rain" OR "fog")'
+    assert "2 of 6 frames" in body
+
+
+def test_values_are_counted_without_their_own_keys_clause(see: Client, base: str) -> None:
+    page = see.get(f'{base}/facets.json?q=car AND meta.weather:"rain"').json()
+    assert (page["matched"], page["total"]) == (2, 6)
+    weather = next(item for item in page["items"] if item["key"] == "meta.weather")
+    assert [(v["value"], v["frames"], v["chosen"]) for v in weather["values"]] == [
+        ("fog", 2, False),
+        ("rain", 2, True),
+    ]
+    label = next(item for item in page["items"] if item["key"] == "label")
+    # A typed word is a chosen label, so the others are counted without it.
+    assert [(v["value"], v["frames"]) for v in label["values"]] == [("car", 2)]
+
+
+def test_beside_the_frames_a_click_stays_there(see: Client, base: str) -> None:
+    body = see.get(f"{base}/?panel=facets&group=none").content.decode()
+    address = link(card(body, "meta.weather"), "snow")
+    parts = urlsplit(address)
+    assert parts.path == f"{base}/"
+    assert parse_qs(parts.query) == {
+        "panel": ["facets"],
+        "group": ["none"],
+        "q": ['meta.weather:"snow"'],
+    }
+    assert see.get(address).status_code == 200
+
+
+def test_htmx_follows_a_boosted_click_to_the_whole_page(see: Client, base: str) -> None:
+    headers = {"HX-Request": "true", "HX-Boosted": "true"}
+    body = see.get(f"{base}/?panel=facets", headers=headers).content.decode()
+    assert 'class="with-panel"' in body
+    part = see.get(f"{base}/?panel=facets", headers={"HX-Request": "true"}).content.decode()
+    assert "with-panel" not in part
+
+
+def test_coverage_says_what_is_missing_mixed_and_named_alike(see: Client, base: str) -> None:
+    page = see.get(f"{base}/facets.json").json()
+    rows = {item["key"]: item for item in page["items"]}
+    assert rows["meta.Weather"]["frames"] == 1
+    assert rows["meta.Weather"]["missing"] == 5
+    assert rows["meta.Weather"]["similar"] == ["meta.weather"]
+    assert rows["meta.speed"]["types"] == {"text": 1, "number": 5}
+    assert rows["meta.speed"]["mixed"]
+    assert not rows["meta.weather"]["mixed"]
+    body = see.get(f"{base}/facets/").content.decode()
+    assert "Mixed: text in 1, number in 5." in body
+    address = link(card(body, "meta.Weather"), "has no such key")
+    assert q_of(address) == "NOT _exists_:meta.Weather"
+    assert see.get(address.replace("/facets/", "/facets.json")).json()["matched"] == 5
+
+
+def test_a_range_is_set_by_two_fields_and_cleared_by_leaving_them_empty(
+    see: Client, base: str
+) -> None:
+    form = f"{base}/facets/refine/?key=meta.speed&q=car&panel=facets"
+    there = see.get(f"{form}&low=15&high=30")
+    assert there.status_code == 302
+    assert q_of(there["Location"]) == "car AND meta.speed:[15 TO 30]"
+    assert urlsplit(there["Location"]).path == f"{base}/"
+    open_ended = see.get(f"{form}&low=15")
+    assert q_of(open_ended["Location"]) == "car AND meta.speed:[15 TO *]"
+    back = see.get(
+        f"{base}/facets/refine/?key=meta.speed&q=car AND meta.speed:[15 TO 30]&low=&high="
+    )
+    assert q_of(back["Location"]) == "car"
+    assert urlsplit(back["Location"]).path == f"{base}/facets/"
+    nonsense = see.get(f"{form}&low=soon")
+    assert q_of(nonsense["Location"]) == "car"
+    broken = see.get(f"{base}/facets/refine/?key=meta.speed&q=(&low=1")
+    assert broken["Location"] == f"{base}/?q=%28"
+
+
+def test_the_histogram_says_its_ends_and_lights_what_is_chosen(see: Client, base: str) -> None:
+    body = see.get(f"{base}/facets/?q=meta.speed:[15 TO 30]").content.decode()
+    own = card(body, "meta.speed")
+    assert 'aria-label="Histogram of meta.speed from ' in own
+    assert '<input type="number" step="any"' in own
+    assert 'name="low" value="15"' in own
+    assert 'class="chosen"' in own
+    page = see.get(f"{base}/facets.json?key=timestamp").json()
+    bins = page["items"][0]["bins"]
+    assert sum(each["frames"] for each in bins) == 6
+    assert bins[0]["low"] <= 0 <= bins[-1]["high"]
+
+
+def test_typing_finds_a_value_as_a_part_and_as_a_page(see: Client, base: str) -> None:
+    address = f"{base}/facets/?key=meta.weather&value=RA"
+    part = see.get(address, headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in part
+    assert "rain" in part
+    assert "fog" not in part
+    whole = see.get(address).content.decode()
+    assert "<html" in whole
+    assert "fog" not in whole.split("<main")[1]
+    nothing = see.get(f"{base}/facets/?key=meta.weather&value=sleet").content.decode()
+    assert "No value contains “sleet”." in nothing
+
+
+def test_a_closed_key_is_counted_when_it_is_opened(see: Client, base: str) -> None:
+    body = see.get(f"{base}/facets/?key=sources.id", headers={"HX-Request": "true"})
+    assert "default" in body.content.decode()
+    unknown = see.get(f"{base}/facets/?key=meta.none")
+    assert unknown.status_code == 200
+    assert "No frame of this version has it." in unknown.content.decode()
+
+
+def test_a_filter_that_cannot_be_read_is_said(see: Client, base: str) -> None:
+    whole = see.get(f"{base}/facets/?q=car AND (")
+    assert whole.status_code == 400
+    assert "The query cannot be read" in whole.content.decode()
+    assert see.get(f"{base}/facets.json?q=car AND (").json()["field"] == "q"
+    beside = see.get(f"{base}/?panel=facets&q=car AND (").content.decode()
+    assert "Mend the filter" in beside
+    null = see.get(f"{base}/facets.json?key=label&value=%00")
+    assert null.status_code == 400
+
+
+def test_what_the_data_says_is_never_markup(see: Client, base: str) -> None:
+    body = see.get(f"{base}/facets/").content.decode()
+    assert "<script>alert" not in body
+    address = link(card(body, "meta.weather"), "alert(")
+    assert see.get(address.replace("/facets/", "/facets.json")).json()["matched"] == 1
+
+
+def test_an_empty_version_has_nothing_to_count(see: Client, project: Project, viewer: User) -> None:
+    version = make_version(project)
+    address = f"/datasets/{version.dataset.uid}/versions/{version.uid}/facets/"
+    assert "No frames yet" in see.get(address).content.decode()
+
+
+def test_the_page_costs_the_same_for_any_number_of_frames(
+    browse: Callable[[User | None], Client], viewer: User, project: Project
+) -> None:
+    client = browse(viewer)
+    counts = []
+    for frames in (20, 200):
+        version = make_version(
+            project,
+            [make_frame(f"f{n}", labels=["car"], meta={"n": n % 10}) for n in range(frames)],
+        )
+        address = f"/datasets/{version.dataset.uid}/versions/{version.uid}/facets/?q=car"
+        client.get(address)
+        with CaptureQueriesContext(connection) as captured:
+            client.get(address)
+        counts.append(len(captured))
+    assert counts[0] == counts[1]
+
+
+def test_edges_have_as_few_decimals_as_tell_them_apart() -> None:
+    assert edge_texts(Edges((0.0, 0.015625, 0.03125))) == ["0", "0.02", "0.03"]
+    assert edge_texts(Edges((0.0, 32.0, 64.0))) == ["0", "32", "64"]
+    assert edge_texts(Edges((0.1, 0.1))) == ["0.1", "0.1"]
