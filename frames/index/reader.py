@@ -24,6 +24,7 @@ from frames.index.terms import (
     NULL,
     SAVED_IN_VERSION,
     TEXT,
+    UNBOUNDED_KEYS,
     VALUE_KINDS,
     Token,
     hash_bucket,
@@ -132,13 +133,13 @@ class DatasetIndex:
 
     def text(self, key: str, value: str) -> BitMap:
         """Return the frames that have a text. Queries: up to 3; a read of rows if overflowed."""
-        frames = self._union(self._terms(key, kinds=(TEXT,), value=term_text(value)))
+        # A context's text is never cut: groups are walked by it.
+        text = value if key in UNBOUNDED_KEYS else term_text(value)
+        frames = self._union(self._terms(key, kinds=(TEXT,), value=text))
         found = self._key(key)
         if found is not None and found.overflowed:
-            shared = self._union(
-                self._terms(key, kinds=(HASH_BUCKET,), value=hash_bucket(term_text(value)))
-            )
-            frames = frames | frames_with_text(self.dataset, shared - frames, key, term_text(value))
+            shared = self._union(self._terms(key, kinds=(HASH_BUCKET,), value=hash_bucket(text)))
+            frames = frames | frames_with_text(self.dataset, shared - frames, key, text)
         return frames
 
     def texts(self, key: str, values: Sequence[str]) -> list[TermFrames]:

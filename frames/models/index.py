@@ -53,7 +53,8 @@ class Term(models.Model):
 
     key = models.ForeignKey(Key, on_delete=models.CASCADE, related_name="terms", db_index=False)
     kind = models.PositiveSmallIntegerField(choices=Kind.choices)
-    value = models.CharField(max_length=512, db_collation=BYTES)
+    # As long as a context's id, which is never cut.
+    value = models.CharField(max_length=2048, db_collation=BYTES)
     number = models.FloatField(null=True, blank=True)
 
     class Meta:

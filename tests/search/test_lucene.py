@@ -338,6 +338,14 @@ def test_texts_that_were_cut_are_told_apart_on_their_rows() -> None:
     assert search(version, f'meta.note:"{long}two"') == {"two"}
 
 
+def test_a_long_context_is_found_by_its_whole_id() -> None:
+    """Contexts are never cut: groups are walked by them."""
+    long = "c" * 2_000
+    version = make_version(frames=[make_frame(end, context_id=long + end) for end in "ab"])
+    assert search(version, f"context_id:{long}a") == {"a"}
+    assert search(version, "context_id:c*b") == {"b"}
+
+
 def test_a_search_that_takes_too_long_says_so(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
