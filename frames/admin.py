@@ -122,18 +122,16 @@ class AuditEventAdmin(ReadOnly):
 
 
 @admin.register(models.Dataset)
-class DatasetAdmin(NoDelete):
-    """Names and descriptions of datasets."""
+class DatasetAdmin(ReadOnly):
+    """Datasets; a name is changed by its form, which knows what looks like it."""
 
-    list_display = ["name", "project", "uid", "updated_at"]
+    list_display = ["name", "project", "uid", "updated_at", "deleted_at"]
     list_select_related = ["project"]
     search_fields = ["name", "=uid"]
-    fields = ["project", "name", "description", "tags", "metadata", "is_example"]
-    raw_id_fields = ["project"]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        """Keep a dataset in its project: previews and access are bound to it."""
-        return ["project"] if obj else []
+    fields = [
+        *("uid", "project", "name", "description", "tags", "metadata", "is_example"),
+        *("created_by", "created_at", "updated_by", "updated_at", "deleted_at"),
+    ]
 
 
 @admin.register(models.Version)

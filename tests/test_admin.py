@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from django.test import Client
 
 MODELS = list(apps.get_app_config("frames").get_models())
-CHANGEABLE = {"project", "grant", "apikey", "dataset"}
+CHANGEABLE = {"project", "grant", "apikey"}
 
 
 def url(model: type[Model], page: str, *args: Any) -> str:

@@ -126,9 +126,9 @@ def _remove(job: Job) -> None:
         first, end = store.row_id(dataset.pk, 0), store.row_id(dataset.pk + 1, 0)
         store.delete_range(RegionOffsets, first, end)
         store.delete_range(Identities, first, end)
-        dataset.delete()
-        # Its previews, but those that other datasets of the project show.
+        # Its previews go too, but those that other datasets of the project show.
         garbage.start(job.project, actor=job.created_by)
+        dataset.delete()
         jobs.finish(job, Job.State.DONE, f"{job.options['name']} is removed.")
 
 
