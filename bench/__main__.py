@@ -13,7 +13,7 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402  after the settings
 
-from bench import imports, pages, previews  # noqa: E402
+from bench import imports, pages, previews, versions  # noqa: E402
 from bench.figures import as_json, machine, table  # noqa: E402
 from frames.models import Version  # noqa: E402
 
@@ -23,12 +23,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("frames", type=int)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--versions", type=Path, help="measure versions alone, in this state")
     arguments = parser.parse_args()
     call_command("migrate", verbosity=0)
+    if arguments.versions:
+        versions.measure_here(arguments.frames, arguments.versions)
+        return
     call_command("collectstatic", interactive=False, verbosity=0)
     version = _version(arguments.frames)
     figures = [
         *pages.measure(version, arguments.frames),
+        *versions.measure(arguments.frames),
         *imports.measure(arguments.frames),
         *previews.measure(),
     ]

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
-import urllib3
-from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.auth.models import User
-from django.contrib.sessions.backends.cached_db import SessionStore
-from django.db import connection
-
 from bench.data import FRAMES_PER_CONTEXT
 from bench.figures import Figure
+from bench.server import p95, serving, timed_sql
 from frames.actions import previews
 from frames.search.query import encode_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bench.server import Server
     from frames.models import Version
 
 WARM_UP: Final = 5
@@ -38,40 +28,27 @@ _PLANNED_FRAMES: Final = 10_000
 def measure(version: Version, count: int) -> Iterator[Figure]:
     """Yield p95 of each page, in ms, and what the web server's processes take of memory."""
     _plan_previews(version, count)
-    port = _free_port()
-    environment = os.environ | {"PORT": str(port), "HOST": "127.0.0.1"}
-    server = subprocess.Popen(
-        [sys.executable, "manage.py", "serve", "--no-worker", "--end-with-parent"],
-        cwd=settings.BASE_DIR,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        http = urllib3.HTTPConnectionPool("127.0.0.1", port, headers=_signed_in(), maxsize=1)
-        _wait(http)
-        times = _times(http, _urls(version, count))
+    with serving() as server:
+        times = _times(server, _urls(version, count))
         baselines = _baselines(version)
         for name, values in times.items():
             bound, baseline = _BOUNDS[name], baselines[name]
             yield Figure(
-                name, _p95(values), "ms", bound, baseline=baseline[0], baseline_name=baseline[1]
+                name, p95(values), "ms", bound, baseline=baseline[0], baseline_name=baseline[1]
             )
         yield Figure(
             "deep split page, against the first",
-            _p95(times["split page, deep"]) / _p95(times["split page"]),
+            p95(times["split page, deep"]) / p95(times["split page"]),
             "times",
             1.2,
         )
         yield Figure(
             "deep grouped page, against the first",
-            _p95(times["grouped page, deep"]) / _p95(times["grouped page"]),
+            p95(times["grouped page, deep"]) / p95(times["grouped page"]),
             "times",
             1.2,
         )
         yield Figure("web process, largest", _largest_process_mb(server.pid), "MB", 300)
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
 
 
 _BOUNDS: Final = {
@@ -111,16 +88,12 @@ def _urls(version: Version, count: int) -> dict[str, str]:
     }
 
 
-def _times(http: urllib3.HTTPConnectionPool, urls: dict[str, str]) -> dict[str, list[float]]:
+def _times(server: Server, urls: dict[str, str]) -> dict[str, list[float]]:
     """Return the times of each page in ms, all pages in turn so that noise falls on all alike."""
     times: dict[str, list[float]] = {name: [] for name in urls}
     for turn in range(WARM_UP + REQUESTS):
         for name, url in urls.items():
-            start = time.perf_counter()
-            answer = http.request("GET", url, redirect=False)
-            spent = (time.perf_counter() - start) * 1000
-            if answer.status != 200:
-                raise SystemExit(f"{name}: {url} answered {answer.status}")
+            spent = server.get(url)
             if turn >= WARM_UP:
                 times[name].append(spent)
     return times
@@ -141,9 +114,9 @@ def _baselines(version: Version) -> dict[str, tuple[float, str]]:
         "json_each(f.rois) roi WHERE json_extract(roi.value, '$.label[0]') = %s)"
     )
     dataset = version.dataset_id
-    by_scan = (_timed(scan, [dataset]), "one equality, JSON scan")
-    by_label = (_timed(label, [dataset, LABEL]), "one label, JSON scan")
-    by_group = (_timed(group, [dataset]), "one GROUP BY, JSON scan")
+    by_scan = (timed_sql(scan, [dataset]), "one equality, JSON scan")
+    by_label = (timed_sql(label, [dataset, LABEL]), "one label, JSON scan")
+    by_group = (timed_sql(group, [dataset]), "one GROUP BY, JSON scan")
     return {
         "grouped page": by_group,
         "split page": by_scan,
@@ -154,46 +127,6 @@ def _baselines(version: Version) -> dict[str, tuple[float, str]]:
         "label filter, grouped": by_label,
         "frame page": by_scan,
     }
-
-
-def _timed(sql: str, params: list[int | str]) -> float:
-    start = time.perf_counter()
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        cursor.fetchall()
-    return (time.perf_counter() - start) * 1000
-
-
-def _p95(values: list[float]) -> float:
-    return sorted(values)[round(0.95 * (len(values) - 1))]
-
-
-def _signed_in() -> dict[str, str]:
-    """Return the headers of a signed-in superuser."""
-    user, _ = User.objects.get_or_create(username="bench", defaults={"is_superuser": True})
-    session = SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.save()
-    return {"Cookie": f"sessionid={session.session_key}"}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait(http: urllib3.HTTPConnectionPool) -> None:
-    for _ in range(600):
-        try:
-            if http.request("GET", "/livez", retries=False).status == 200:
-                return
-        except urllib3.exceptions.HTTPError:
-            pass
-        time.sleep(0.1)
-    raise SystemExit("the web server did not start")
 
 
 def _largest_process_mb(pid: int) -> float:
