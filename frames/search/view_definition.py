@@ -25,9 +25,10 @@ RANDOM: Final = "random"
 UNKNOWN_LABEL: Final = -1
 SEED: Final = 1337
 
+# So that the fields of the form stay below the 1,000 that Django takes.
 VERSIONS_MAX: Final = 100
-FILTERS_MAX: Final = 50
-MAPPING_MAX: Final = 200
+FILTERS_MAX: Final = 40
+MAPPING_MAX: Final = 100
 LABELS_MAX: Final = 10_000
 LABEL_MAX_CHARS: Final = 1_000
 WEIGHT_MAX: Final = 1_000_000

@@ -20,7 +20,14 @@ from frames.web.pictures import pictures_of, ratio_of, shown_source
 from frames.web.text import count, elapsed, plural
 from frames.web.version_detail import FrameCard, frame_json, refused_json
 from frames.web.view_actions import ACTIONS, actions_of
-from frames.web.view_list import PANEL_SIZE, ViewQuery, detail_url, matching, view_json
+from frames.web.view_list import (
+    PANEL_SIZE,
+    ViewQuery,
+    detail_url,
+    matching,
+    view_json,
+    wholly_visible,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -352,6 +359,7 @@ def _load(user: User, view: DataView, after: str, params: dict[str, str]) -> Vie
     except QueryError as refused:
         error = refused
     listed = list(matching(user, query)[: PANEL_SIZE + 1])
+    visible_pks = wholly_visible(user, listed)
     role = access.role_in(user, view.project)
     actions = actions_of(view, role)
     return ViewPage(
@@ -365,7 +373,7 @@ def _load(user: User, view: DataView, after: str, params: dict[str, str]) -> Vie
                 url=detail_url(other, query),
                 is_current=other.pk == view.pk,
                 is_draft=other.is_draft,
-                frames=plural(other.saved_count, "frame"),
+                frames=plural(other.saved_count, "frame") if other.pk in visible_pks else "",
                 created_at=other.created_at,
             )
             for other in listed[:PANEL_SIZE]

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from frames.formats.csv_writer import inert
-from frames.models import DataView, Project
+from frames.models import Dataset, DataView, Project
 from frames.search.errors import QueryError
 from frames.search.query import decode_after, encode_after, foreign_token
 from frames.web import access
@@ -25,7 +25,7 @@ from frames.web.version_detail import refused_json
 from frames.web.view_actions import ACTIONS, actions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from frames.models.data_view import DataViewQuerySet
     from frames.web.http import SignedInRequest
@@ -40,7 +40,7 @@ _CSV_HEAD: Final = (
     *("DATAVIEW", "USER", "STATUS", "PROJECT", "CREATED", "DESCRIPTION", "FRAMES", "ID"),
     "CONTENT HASH",
 )
-_CSV_CHUNK: Final = 500
+_CSV_CHUNK: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +87,15 @@ class ViewQuery:
 
 @dataclass(frozen=True, slots=True)
 class ViewRow:
-    """One view in the table. `actions` names what the reader may do to it."""
+    """One view in the table. `actions` names what the reader may do to it.
+
+    Of one that names what the reader may not see, it is not told how much it holds.
+    """
 
     view: DataView
     url: str
     actions: list[str]
+    is_visible: bool
 
     @property
     def user(self) -> str:
@@ -105,8 +109,11 @@ class ViewRow:
 
     @property
     def frames(self) -> str:
-        """How many frames it held at saving."""
-        return plural(self.view.saved_count, "frame")
+        """How many frames it held at saving, and whether that stays so."""
+        if not self.is_visible:
+            return "not all visible to you"
+        pinned = ", pinned" if self.view.is_pinned else ""
+        return f"{plural(self.view.saved_count, 'frame')}{pinned}"
 
     @property
     def menu(self) -> list[Action]:
@@ -278,7 +285,7 @@ def _visible(user: User, query: ViewQuery) -> DataViewQuerySet:
 
 
 def _load(user: User, query: ViewQuery) -> ViewListPage:
-    """Queries: 8, whatever the number of views."""
+    """Queries: 9, whatever the number of views."""
     project = access.project_or_404(user, query.project) if query.project else None
     visible, found = _visible(user, query), matching(user, query)
     total = visible.count()
@@ -286,6 +293,7 @@ def _load(user: User, query: ViewQuery) -> ViewListPage:
     shown = views[:PAGE_SIZE]
     people = User.objects.filter(pk__in=visible.order_by().values("created_by"))
     roles = access.roles_in(user, {view.project_id for view in shown})
+    visible_pks = wholly_visible(user, shown)
     return ViewListPage(
         query=query,
         project=project,
@@ -294,12 +302,31 @@ def _load(user: User, query: ViewQuery) -> ViewListPage:
         total=total,
         matched=found.count() if query.q or query.user or query.status else total,
         items=[
-            ViewRow(view, detail_url(view, query), actions_of(view, roles[view.project_id]))
+            ViewRow(
+                view,
+                detail_url(view, query),
+                actions_of(view, roles[view.project_id]),
+                view.pk in visible_pks,
+            )
             for view in shown
         ],
         next=_token(shown[-1], query) if len(views) > PAGE_SIZE else None,
         may_make=bool(access.editable_projects(user)),
     )
+
+
+def wholly_visible(user: User, views: Sequence[DataView]) -> set[int]:
+    """Return the keys of those of the views that name only datasets the user may see. Queries: 1.
+
+    How many frames a view holds tells of all that it names.
+    """
+    named = {
+        view.pk: {str(entry["dataset"]) for entry in view.definition.get("versions", ())}
+        for view in views
+    }
+    uids = Dataset.objects.visible_to(user).filter(uid__in=set().union(*named.values()))
+    there = set(uids.values_list("uid", flat=True))
+    return {pk for pk, datasets in named.items() if datasets <= there}
 
 
 def detail_url(view: DataView, query: ViewQuery) -> str:
@@ -333,38 +360,41 @@ def _token(view: DataView, query: ViewQuery) -> str:
 
 def _as_csv(user: User, query: ViewQuery, only: Sequence[DataView] | None) -> StreamingHttpResponse:
     """Stream the views as CSV, a page of rows in memory at a time."""
-    lines = _csv_lines(only if only is not None else _all(user, query))
+    lines = _csv_lines(user, [only] if only is not None else _all(user, query))
     response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="data-views.csv"'
     return response
 
 
-def _all(user: User, query: ViewQuery) -> Iterator[DataView]:
+def _all(user: User, query: ViewQuery) -> Iterator[Sequence[DataView]]:
     query = query.with_()
     while True:
         views = list(_behind(matching(user, query), query)[:_CSV_CHUNK])
-        yield from views
+        yield views
         if len(views) < _CSV_CHUNK:
             return
         query = query.with_(after=_token(views[-1], query))
 
 
-def _csv_lines(views: Iterator[DataView] | Sequence[DataView]) -> Iterator[str]:
+def _csv_lines(user: User, chunks: Iterable[Sequence[DataView]]) -> Iterator[str]:
     yield _csv_line(_CSV_HEAD)
-    for view in views:
-        yield _csv_line(
-            (
-                view.name,
-                view.created_by.get_username() if view.created_by else "",
-                view.get_status_display(),
-                view.project.name,
-                view.created_at.isoformat(),
-                view.description,
-                str(view.saved_count),
-                view.uid,
-                view.content_hash,
+    for views in chunks:
+        visible_pks = wholly_visible(user, views)
+        for view in views:
+            is_visible = view.pk in visible_pks
+            yield _csv_line(
+                (
+                    view.name,
+                    view.created_by.get_username() if view.created_by else "",
+                    view.get_status_display(),
+                    view.project.name,
+                    view.created_at.isoformat(),
+                    view.description,
+                    str(view.saved_count) if is_visible else "",
+                    view.uid,
+                    view.content_hash if is_visible else "",
+                )
             )
-        )
 
 
 def _csv_line(cells: Sequence[str]) -> str:

@@ -169,6 +169,18 @@ def test_a_reader_sees_only_what_they_may_see(
     assert "not visible to you" in client.get(f"/views/{mixed.uid}/").content.decode()
 
 
+def test_the_table_does_not_tell_how_much_a_reader_may_not_see(
+    mixed: DataView, browse: Browse, viewer: User
+) -> None:
+    client = browse(viewer)
+    assert "not all visible to you" in client.get("/views/").content.decode()
+    for address in ("/views/", f"/views/{mixed.uid}/"):
+        assert "6 frames" not in client.get(address).content.decode()
+    response = client.get("/views/?format=csv")
+    row = b"".join(response.streaming_content).decode().splitlines()[1]  # type: ignore[attr-defined]
+    assert row.endswith(f",,,{mixed.uid},")
+
+
 def test_who_may_see_all_of_it_sees_all_of_it(
     mixed: DataView, browse: Browse, viewer: User
 ) -> None:
