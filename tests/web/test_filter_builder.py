@@ -297,3 +297,11 @@ def test_empty_result_says_what_there_would_be_without_each_rule(client: Client,
     left = links[2][0].replace("&amp;", "&")
     assert parse_qs(urlsplit(left).query) == {"q": ["car"], "label": ["person"], "size": ["l"]}
     assert client.get(left.replace("/?", ".json?")).json()["matched"] == 1
+
+
+def test_builder_is_sent_only_by_who_may_see_the_version(
+    browse: Callable[[User | None], Client], outsider: User, base: str
+) -> None:
+    sent = {"do": "count", "f0.frame": "car"}
+    assert browse(outsider).post(f"{base}/filter/", sent).status_code == 404
+    assert browse(None).post(f"{base}/filter/", sent)["Location"].startswith("/sign-in/")
