@@ -248,6 +248,8 @@ def _run(job: Job) -> None:
         _discard(folder)
         raise
     part.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()  # where the file has gone into a bucket
 
 
 def _discard(folder: Path) -> None:

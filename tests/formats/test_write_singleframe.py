@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,8 +22,6 @@ from tests.formats.test_singleframe import frames as frame_values
 from tests.formats.writing import BASE, frame, region, write
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from frames.formats.base import FrameData
 
 ABOUT = About(
@@ -108,6 +107,14 @@ def _examples(folder: Path) -> list[tuple[str, str]]:
         blocks = re.findall(r"```[a-z]*\n(.*?)```", path.read_text(), re.DOTALL)
         found += [(f"{path.name} {n}", block) for n, block in enumerate(blocks)]
     return found
+
+
+def test_every_format_that_is_written_is_documented() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "formats.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE)
+    assert [one.name for one in OUTPUT_FORMATS] == [
+        name for name in rows if name in {one.name for one in OUTPUT_FORMATS}
+    ]
 
 
 @pytest.mark.shared_data
