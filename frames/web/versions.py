@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from django.db.models import Q
+from django.urls import reverse
 
 from frames.models import Grant, Version
 from frames.models.base import name_key
@@ -173,7 +174,9 @@ def panel_of(version: Version, params: Mapping[str, str], role: int) -> VersionP
         matched=matched,
         rows=rows,
         is_tree=is_tree,
-        create_url=f"{_dataset_address(version)}versions/new/" if role >= Grant.Role.EDITOR else "",
+        create_url=reverse("frames:version_create", args=[dataset.uid])
+        if role >= Grant.Role.EDITOR
+        else "",
     )
 
 
@@ -319,7 +322,3 @@ def _descend(below: Mapping[int | None, Sequence[int]]) -> Iterator[tuple[int, i
         children = below.get(pk, ())
         forks += len(children) > 1
         waiting += [(child, generation + 1, forks) for child in reversed(children)]
-
-
-def _dataset_address(version: Version) -> str:
-    return version_address(version).partition("versions/")[0]

@@ -93,7 +93,7 @@ def test_a_manifest_is_imported_and_counted(project: Project, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", ["object", "list", "lines"])
-def test_each_shape_of_manifest_twice_changes_nothing(
+def test_m10_each_shape_of_manifest_twice_changes_nothing(
     project: Project, tmp_path: Path, kind: str
 ) -> None:
     frames = [frame(n) for n in range(3)] + [{"sources": [{"uri": "same.jpg"}]}] * 2
@@ -111,7 +111,9 @@ def test_each_shape_of_manifest_twice_changes_nothing(
     assert len(held(project)) == 5
 
 
-def test_a_changed_frame_takes_the_place_of_the_old_one(project: Project, tmp_path: Path) -> None:
+def test_m10_a_changed_frame_takes_the_place_of_the_old_one(
+    project: Project, tmp_path: Path
+) -> None:
     run(write(tmp_path / "a.json", [frame(1), frame(2)]), project)
     job = run(write(tmp_path / "a.json", [frame(1, meta={"new": True}), frame(2)]), project)
     assert (job.imported, job.unchanged) == (1, 1)
@@ -135,7 +137,7 @@ def ten_thousand() -> str:
     return json.dumps({"frames": [BAD.get(n, frame(n)) for n in range(10_000)]})
 
 
-def test_seven_bad_frames_of_ten_thousand_are_listed_and_the_rest_imported(
+def test_m10_seven_bad_frames_of_ten_thousand_are_listed_and_the_rest_imported(
     project: Project, tmp_path: Path
 ) -> None:
     job = run(write(tmp_path / "big.json", ten_thousand()), project)
@@ -152,6 +154,35 @@ def test_seven_bad_frames_of_ten_thousand_are_listed_and_the_rest_imported(
         700: "rois[0].confidence",
     }
     assert all(error.reason for error in errors)
+
+
+def test_m10_a_frame_of_which_one_source_fails_is_not_imported(
+    project: Project, tmp_path: Path
+) -> None:
+    """Nor is a part of it; what the version held of it stays."""
+    good = frame(1, sources=[{"id": "left", "uri": "l.jpg"}, {"id": "right", "uri": "r.jpg"}])
+    bad = frame(1, sources=[{"id": "left", "uri": "new.jpg"}, {"id": "right"}])
+    worse = frame(2, sources=[{"id": "left", "uri": "l.jpg"}, {"id": "right"}])
+    run(write(tmp_path / "one.json", [good]), project)
+    job = run(write(tmp_path / "two.json", [bad, worse, frame(3)]), project)
+    assert (job.imported, job.failed) == (1, 2)
+    assert list(job.errors.values_list("index", "path")) == [
+        (0, "sources[1].uri"),
+        (1, "sources[1].uri"),
+    ]
+    assert held(project) == {"f1", "f3"}
+    assert not Frame.objects.filter(frame_id="f2").exists()
+    uris = Frame.objects.get(frame_id="f1").sources.values_list("uri", flat=True)
+    assert [uri.rpartition("/")[2] for uri in uris] == ["l.jpg", "r.jpg"]
+
+
+def test_m10_a_frame_imported_again_keeps_its_addresses(project: Project, tmp_path: Path) -> None:
+    path = write(tmp_path / "one.json", [frame(1)])
+    run(path, project)
+    before = list(Frame.objects.get().sources.values_list("pk", "uri"))
+    job = run(path, project)
+    assert (job.imported, job.unchanged) == (0, 1)
+    assert list(Frame.objects.get().sources.values_list("pk", "uri")) == before
 
 
 def test_strict_imports_none_of_a_manifest_with_bad_frames(

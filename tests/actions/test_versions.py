@@ -178,7 +178,7 @@ def child_of(*parents: Version, name: str = "child", **options: Any) -> Version:
     )
 
 
-def test_siblings_never_see_each_other(release: Version) -> None:
+def test_m8_siblings_never_see_each_other(release: Version) -> None:
     """M8."""
     one, other = child_of(release, name="one"), child_of(release, name="other")
     add_frames(one, [frame(1, 2), frame(3, 2)])
@@ -188,7 +188,7 @@ def test_siblings_never_see_each_other(release: Version) -> None:
     assert held(release) == {"f1": 1, "f2": 1}
 
 
-def test_a_snapshot_keeps_its_id_and_a_new_current_continues_it(draft: Version) -> None:
+def test_m8_a_snapshot_keeps_its_id_and_a_new_current_continues_it(draft: Version) -> None:
     """M8: the snapshot is named by its time unless it is given a name."""
     published, current = versions.snapshot(draft, actor=None, reason="unchecked")
     assert published.uid == draft.uid
@@ -219,7 +219,7 @@ def test_deleted_frames_do_not_come_back_in_a_child(release: Version) -> None:
     assert held(grandchild) == {"f2": 1}
 
 
-def test_a_child_of_several_parents_asks_where_they_differ(release: Version) -> None:
+def test_m8_a_child_of_several_parents_asks_where_they_differ(release: Version) -> None:
     one, other = child_of(release, name="one"), child_of(release, name="other")
     add_frames(one, [frame(1, 10), frame(2, 10), frame(3, 10)])
     add_frames(other, [frame(1, 20), frame(2, 20), frame(4, 20)])
@@ -247,7 +247,7 @@ def test_restoring_counts_frames_that_come_and_others_that_go() -> None:
     assert versions.restore(draft, release, actor=None) == 4
 
 
-def test_a_published_version_refuses_every_change(release: Version) -> None:
+def test_m8_a_published_version_refuses_every_change(release: Version) -> None:
     before = held(release)
     with pytest.raises(VersionNotWritable, match="is published"):
         add_frames(release, [frame(9)])
@@ -286,7 +286,7 @@ def test_a_name_is_taken_once_in_a_dataset(release: Version, draft: Version) -> 
         versions.update_version(release, actor=None, name="child")
 
 
-def test_parents_are_published_versions_of_the_same_dataset(draft: Version) -> None:
+def test_m8_parents_are_published_versions_of_the_same_dataset(draft: Version) -> None:
     elsewhere = versions.publish(make_version(), actor=None, reason="unchecked")
     with pytest.raises(Refused, match="is a draft"):
         child_of(draft)
@@ -306,7 +306,7 @@ def test_metadata_is_an_object(draft: Version, metadata: Any) -> None:
         versions.update_version(draft, actor=None, metadata=metadata)
 
 
-def test_a_version_with_children_is_not_deleted(release: Version) -> None:
+def test_m9_a_version_with_children_is_not_deleted(release: Version) -> None:
     """M9: drafts only, never one with children."""
     child = child_of(release)
     versions.delete_version(child, actor=None)

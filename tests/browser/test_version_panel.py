@@ -99,4 +99,6 @@ def test_v6_a_search_keeps_the_tree_and_the_filter(panel: Callable[[str], Page])
     expect(page.get_by_role("searchbox", name="Filter")).to_have_value("id:a")
     page.get_by_role("link", name="Clear the search").click()
     expect(row(page, "mine")).to_be_visible()
-    expect(page.get_by_role("link", name="Tree", exact=True)).to_have_attribute("aria-current", "true")
+    expect(page.get_by_role("link", name="Tree", exact=True)).to_have_attribute(
+        "aria-current", "true"
+    )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Browse = Callable[[User | None], Client]
 
 
-def test_publishing_with_a_working_copy(
+def test_v8_publishing_with_a_working_copy(
     version: Version, base: str, browse: Browse, admin: User
 ) -> None:
     """V8: the name is filled in, and the copy is ticked and called Current."""
@@ -39,12 +39,12 @@ def test_publishing_with_a_working_copy(
     assert publish.actor == admin
 
 
-def test_publishing_alone(version: Version, base: str, browse: Browse, admin: User) -> None:
+def test_v8_publishing_alone(version: Version, base: str, browse: Browse, admin: User) -> None:
     browse(admin).post(f"{base}/publish/", {"name": "v1", "reason": "A first look"})
     assert [(v.name, v.is_draft) for v in Version.objects.all()] == [("v1", False)]
 
 
-def test_publishing_twice_says_so(version: Version, base: str, browse: Browse, admin: User) -> None:
+def test_v8_publishing_twice_says_so(version: Version, base: str, browse: Browse, admin: User) -> None:
     browse(admin).post(f"{base}/publish/", {"name": "v1", "reason": "A first look"})
     response = browse(admin).post(f"{base}/publish/", {"name": "v2"})
     assert response.status_code == 400
@@ -74,7 +74,7 @@ def test_a_form_that_cannot_be_done_keeps_what_was_typed(
     assert (version.name, version.is_draft) == ("Current", True)
 
 
-def test_branching_a_published_version(
+def test_v7_branching_a_published_version(
     version: Version, base: str, browse: Browse, editor: User
 ) -> None:
     refused = browse(editor).post(f"{base}/branch/", {"name": "child"})
@@ -87,7 +87,7 @@ def test_branching_a_published_version(
     assert (child.frame_count, child.description) == (6, "Night")
 
 
-def test_editing_names_describes_and_tags(
+def test_v7_editing_names_describes_and_tags(
     version: Version, base: str, browse: Browse, editor: User
 ) -> None:
     sent = {"name": "Night", "description": "After dark", "tags": "gold, night, gold"}
@@ -98,7 +98,7 @@ def test_editing_names_describes_and_tags(
     assert 'value="gold, night"' in browse(editor).get(f"{base}/edit/").content.decode()
 
 
-def test_deleting_a_draft(version: Version, base: str, browse: Browse, admin: User) -> None:
+def test_v7_deleting_a_draft(version: Version, base: str, browse: Browse, admin: User) -> None:
     assert "Delete Current?" in browse(admin).get(f"{base}/delete/").content.decode()
     response = browse(admin).post(f"{base}/delete/")
     assert response["Location"] == f"/datasets/{version.dataset.uid}/"
