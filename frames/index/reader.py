@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from frames.index.bitmaps import UInt32Array
     from frames.index.numbers import Float64Array
     from frames.index.patterns import Pattern
+    from frames.index.store import SourceCondition
     from frames.models import Dataset
 
 _FIRST_RUNS: Final = 64
@@ -410,6 +411,20 @@ class DatasetIndex:
                 counts[texts[pk]] = counts.get(texts[pk], 0) + count
         return counts
 
+    def region_counts_of(self, version: Version, key: str) -> dict[str, int]:
+        """Return how many regions of a version have each text of a region key; do not change it.
+
+        Queries: 0, or 1 for the version and those of `region_counts_by_text`.
+        """
+        # What is published never changes, whatever else is written into the dataset.
+        state = self._generation if version.is_draft else ()
+        slot = ("region counts", version.pk, key, state)
+        counts: dict[str, int] | None = cache.get(slot)
+        if counts is None:
+            counts = self.region_counts_by_text(key, self.members(version))
+            cache.put(slot, counts, 100 * len(counts))
+        return counts
+
     def frames_of(self, found: RegionSet) -> BitMap:
         """Return the frames that have at least one of the regions. Queries: 0 or 1."""
         return regions.frames_of(found, self._offsets())
@@ -499,16 +514,16 @@ class DatasetIndex:
         segment, row = ordinal >> SEGMENT_BITS, ordinal & store.SEGMENT_MASK
         return segment, int(self._offsets()[segment][row])
 
-    def uris_in_segment(self, segment: int, wanted: str | Pattern) -> BitMap:
-        """Return the frames of a segment with a source of a URI, or of one that a pattern matches.
+    def with_source(self, segment: int, condition: SourceCondition) -> BitMap:
+        """Return the frames of a segment with a source of a condition on its columns.
 
-        Queries: 0 or 1, which reads the segment's sources: 20 ms.
+        Queries: 0 or 1, which reads the segment's sources: 20 ms where each frame has one.
         """
-        slot = ("uris", segment, wanted, self._generation)
+        slot = ("sources", segment, condition, self._generation)
         found: BitMap | None = cache.get(slot)
         if found is None:
             first = self.dataset.pk << ORDINAL_BITS | segment << SEGMENT_BITS
-            pks = store.frames_with_uri(first, first + SEGMENT_SIZE, wanted)
+            pks = store.frames_with_source(first, first + SEGMENT_SIZE, condition)
             found = BitMap([pk & ORDINAL_MASK for pk in pks])
             cache.put(slot, found, len(found.serialize()))
         return found

@@ -6,7 +6,7 @@ The ORM would make an object of every row: 20 us each, where importing 10,000 fr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from django.db import connection
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from django.db import models
 
     from frames.index.patterns import Pattern
+
+SourceColumn: TypeAlias = Literal["source_id", "uri", "content_type", "width", "height"]
 
 CHUNK: Final = 500
 _STREAMED_ROWS: Final = 16
@@ -146,12 +148,56 @@ def frame_ids_like(
     )
 
 
-def frames_with_uri(first_pk: int, end_pk: int, wanted: str | Pattern) -> list[int]:
-    """Return the frames in [first, end) with a source of a URI, or one a pattern matches."""
-    like, params = ("uri = %s", [wanted]) if isinstance(wanted, str) else _like("uri", wanted)
+class SourceCondition(NamedTuple):
+    """What a source's columns must be: SQL that is never NULL, and its values."""
+
+    sql: str
+    params: tuple[Any, ...] = ()
+
+    def negated(self) -> SourceCondition:
+        """Return the condition of all other sources."""
+        return SourceCondition(f"NOT ({self.sql})", self.params)
+
+
+NO_SOURCE: Final = SourceCondition("1 = 0")
+EVERY_SOURCE: Final = SourceCondition("1 = 1")
+
+
+def joined(conditions: Sequence[SourceCondition], word: Literal["AND", "OR"]) -> SourceCondition:
+    """Return the condition that all, or any, of several are."""
+    sql = f" {word} ".join(f"({condition.sql})" for condition in conditions)
+    return SourceCondition(sql, tuple(value for each in conditions for value in each.params))
+
+
+def source_has(column: SourceColumn) -> SourceCondition:
+    """Return the condition that a column is given; texts are empty where they are not."""
+    is_number = column in ("width", "height")
+    return SourceCondition(f"{column} IS NOT NULL" if is_number else f"{column} <> ''")
+
+
+def source_equals(column: SourceColumn, value: str | float) -> SourceCondition:
+    """Return the condition that a column has a value."""
+    return joined([source_has(column), SourceCondition(f"{column} = %s", (value,))], "AND")
+
+
+def source_like(column: SourceColumn, pattern: Pattern) -> SourceCondition:
+    """Return the condition that a pattern matches a column's text."""
+    sql, params = _like(column, pattern)
+    return joined([source_has(column), SourceCondition(sql, tuple(params))], "AND")
+
+
+def source_between(column: SourceColumn, low: float, high: float) -> SourceCondition:
+    """Return the condition that a column's number lies in [low, high]."""
+    inside = SourceCondition(f"{column} >= %s AND {column} <= %s", (low, high))
+    return joined([source_has(column), inside], "AND")
+
+
+def frames_with_source(first_pk: int, end_pk: int, condition: SourceCondition) -> list[int]:
+    """Return the frames in [first, end) with a source of a condition, once for each of them."""
     rows = fetch(
-        f"SELECT frame_id FROM {_SOURCE} WHERE frame_id >= %s AND frame_id < %s AND {like}",
-        [first_pk, end_pk, *params],
+        f"SELECT frame_id FROM {_SOURCE} "
+        f"WHERE frame_id >= %s AND frame_id < %s AND ({condition.sql})",
+        [first_pk, end_pk, *condition.params],
     )
     return [pk for (pk,) in rows]
 

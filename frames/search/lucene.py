@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
+from frames.index import store
 from frames.index.bitmaps import SEGMENT_BITS, BitMap, from_array, to_array, union
 from frames.index.regions import RegionSet
-from frames.index.store import chunks
 from frames.index.terms import TEXT_MAX_CHARS
 from frames.models import Frame, Source
 from frames.models.frame import frame_pk, ordinal_of
@@ -36,8 +36,8 @@ from frames.search.syntax import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from frames.index.patterns import Pattern
     from frames.index.reader import DatasetIndex
+    from frames.index.store import SourceCondition
     from frames.search.syntax import Clause
 
 # A query answers in a second with a million frames; the rest of a page needs some of it.
@@ -119,7 +119,7 @@ class Evaluation:
             rows = Frame.objects.filter(dataset=self.index.dataset, frame_id=value)
             return BitMap(map(ordinal_of, rows.values_list("pk", flat=True))) & within
         if field == "sources.uri":
-            return self._with_uri(clause, value, within)
+            return self._with_source(clause, store.source_equals("uri", value), within)
         if field == "saved":
             saved_ms = math.nan if number is None else number
             return self.index.saved_between(saved_ms, saved_ms) & within
@@ -136,16 +136,16 @@ class Evaluation:
 
     def _like(self, clause: Like, within: BitMap) -> BitMap:
         field = clause.field
-        if field in ("id", "sources.uri") and len(within) <= _FEW:
-            return self._on_rows(clause, within)
         if field == "id":
+            if len(within) <= _FEW:
+                return self._on_rows(clause, within)
             found = BitMap()
             for part in self.index.ids_like(clause.pattern):
                 self._check_time(clause)
                 found |= part
             return found & within
         if field == "sources.uri":
-            return self._with_uri(clause, clause.pattern, within)
+            return self._with_source(clause, store.source_like("uri", clause.pattern), within)
         if field == "saved_in_version":
             return self._saved_in(clause, within)
         if field.startswith("rois."):
@@ -177,13 +177,14 @@ class Evaluation:
         wanted = [pk for pk, uid in versions if clause.matches(uid)]
         return union(self.index.saved_in(pk) for pk in wanted) & within
 
-    def _with_uri(self, clause: Clause, wanted: str | Pattern, within: BitMap) -> BitMap:
-        if len(within) <= _FEW:
-            return self._on_rows(clause, within)
+    def _with_source(self, clause: Clause, condition: SourceCondition, within: BitMap) -> BitMap:
+        """Return the frames of which one source's columns are as wanted."""
+        if not within or len(within) <= _FEW:
+            return self._on_sources(clause, within)
         found = []
         for segment in range(within.min() >> SEGMENT_BITS, (within.max() >> SEGMENT_BITS) + 1):
             self._check_time(clause)
-            found.append(self.index.uris_in_segment(segment, wanted))
+            found.append(self.index.with_source(segment, condition))
         return union(found) & within
 
     def _terms_like(self, clause: Like) -> tuple[list[int], list[int]]:
@@ -213,7 +214,7 @@ class Evaluation:
 
     def _rows(self, clause: Clause, frames: BitMap) -> Iterator[Row]:
         """Yield the rows of frames as long as there is time. Queries: 2 for each 500."""
-        for part in chunks(to_array(frames).tolist()):
+        for part in store.chunks(to_array(frames).tolist()):
             self._check_time(clause)
             rows = Frame.objects.at(self.index.dataset, part).prefetch_related("sources")
             for frame in rows:
@@ -222,8 +223,8 @@ class Evaluation:
     def _check_time(self, clause: Clause) -> None:
         if time.monotonic() > self._deadline:
             raise QueryError(
-                "This takes too long: too many values have to be looked through. What was found "
-                "is kept for a while: ask again to go on, or narrow the filter.",
+                "This takes too long: too much has to be looked through. Narrow the filter, or "
+                "ask again: most of what was found is kept for a while.",
                 position=clause.start,
             )
 
@@ -331,7 +332,11 @@ class Evaluation:
         several = self.index.several_sources()
         several = within if several is None else several & within
         found = self.frames(clause, within - several)
-        return found | self._on_sources(clause, self._perhaps(clause, several))
+        perhaps = self._perhaps(clause, several)
+        condition = _on_columns(clause)
+        if condition is None:
+            return found | self._on_sources(clause, perhaps)
+        return found | self._with_source(clause, condition, perhaps)
 
     def _perhaps(self, clause: Clause, within: BitMap) -> BitMap:
         """Return the frames of which a source may satisfy a tree: all that do, and others."""
@@ -349,13 +354,54 @@ class Evaluation:
     def _on_sources(self, clause: Clause, candidates: BitMap) -> BitMap:
         """Return those of the candidates of which one source satisfies a tree, by its row."""
         found = BitMap()
-        for part in chunks(to_array(candidates).tolist()):
+        for part in store.chunks(to_array(candidates).tolist()):
             self._check_time(clause)
             pks = [frame_pk(self.index.dataset.pk, ordinal) for ordinal in part]
-            for source in Source.objects.filter(frame_id__in=pks).order_by():
+            sources = Source.objects.filter(frame_id__in=pks).order_by().only(*_READ)
+            for source in sources:
                 if source_satisfies(clause, source):
                     found.add(ordinal_of(source.frame_id))
         return found
+
+
+_COLUMNS: Final[dict[str, store.SourceColumn]] = {
+    "sources.id": "source_id",
+    "sources.uri": "uri",
+    "sources.content_type": "content_type",
+    "sources.width": "width",
+    "sources.height": "height",
+}
+_NUMBERS: Final = ("width", "height")
+_READ: Final = ("frame_id", *_COLUMNS.values(), "meta")
+
+
+def _on_columns(clause: Clause) -> SourceCondition | None:
+    """Return a tree about one source as a condition on columns; None where metadata is asked."""
+    match clause:
+        case All():
+            return store.EVERY_SOURCE
+        case And(_, _, children) | Or(_, _, children):
+            parts = [part for child in children if (part := _on_columns(child)) is not None]
+            word: Literal["AND", "OR"] = "AND" if isinstance(clause, And) else "OR"
+            return store.joined(parts, word) if len(parts) == len(children) else None
+        case Not(_, _, child):
+            inner = _on_columns(child)
+            return None if inner is None else inner.negated()
+    column = _COLUMNS.get(getattr(clause, "field", ""))
+    if column is None:
+        return None
+    is_number = column in _NUMBERS
+    match clause:
+        case Exists():
+            return store.source_has(column)
+        case Equal():
+            wanted = clause.number if is_number else clause.value
+            return store.NO_SOURCE if wanted is None else store.source_equals(column, wanted)
+        case Like():
+            return store.NO_SOURCE if is_number else store.source_like(column, clause.pattern)
+        case Between():
+            return store.source_between(column, clause.low, clause.high)
+    return None
 
 
 def _is_optional(field: str) -> bool:

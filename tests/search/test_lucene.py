@@ -264,6 +264,19 @@ def test_filters_equal_brute_force_where_texts_are_in_hash_buckets(
     test_200_random_filters_equal_brute_force.hypothesis.inner_test(frames, asked)  # type: ignore[attr-defined]
 
 
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(brute.datasets(), brute.filters("sources"))
+def test_sources_asked_of_the_database_equal_brute_force(
+    monkeypatch: pytest.MonkeyPatch, frames: list[Any], asked: brute.Filter
+) -> None:
+    """Where there are too many frames to read their sources one by one."""
+    monkeypatch.setattr(lucene, "_FEW", 0)
+    version = make_version(frames=frames)
+    whole = ("sources", asked)
+    wanted = {name for name, frame in brute.as_json(version).items() if brute.holds(whole, frame)}
+    assert search(version, brute.text_of(whole)) == wanted
+
+
 @settings(max_examples=40)
 @given(brute.datasets(), brute.filters("rois"))
 def test_regions_that_match_equal_brute_force(frames: list[Any], asked: brute.Filter) -> None:
