@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 
-from frames.actions.datasets import Refused
+from frames.actions.fields import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

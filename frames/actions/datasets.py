@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from django.contrib.auth.models import User
 
-__all__ = ["CURRENT", "Refused", "clean_name", "create_dataset", "create_project", "update_dataset"]
-
 CURRENT: Final = "Current"
 
 

@@ -19,7 +19,8 @@ from django.db import transaction
 
 from frames.actions import archives, audit, jobs
 from frames.actions.ahead import ahead
-from frames.actions.datasets import Refused, clean_name, create_dataset
+from frames.actions.datasets import create_dataset
+from frames.actions.fields import Refused, clean_name
 from frames.actions.frames import Stager
 from frames.actions.prepare import PreparedBatch
 from frames.actions.queue import enqueue

@@ -16,7 +16,7 @@ from django.db import DatabaseError
 from django.db.models import Q
 from django.utils import timezone
 
-from frames.actions.datasets import Refused
+from frames.actions.fields import Refused
 from frames.actions.frames import VersionNotWritable
 from frames.actions.queue import enqueue
 from frames.formats.base import FormatError

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from frames.actions import versions
-from frames.actions.datasets import Refused
+from frames.actions.fields import Refused
 from frames.actions.frames import VersionNotWritable
 from frames.index.check import check
 from frames.index.reader import DatasetIndex
@@ -324,7 +324,7 @@ def test_nothing_is_published_or_deleted_under_an_import(draft: Version) -> None
         uri="file:///x",
     )
     for refused in (versions.publish, versions.delete_version):
-        with pytest.raises(Refused, match="import into Current .*is running"):
+        with pytest.raises(Refused, match=r"import into Current .*is running"):
             refused(draft, actor=None)
 
 

@@ -11,7 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
 from frames.actions import imports, previews
-from frames.actions.datasets import Refused, create_project
+from frames.actions.datasets import create_project
+from frames.actions.fields import Refused
 from frames.models import Dataset, Grant, Job, Preview, Project
 
 if TYPE_CHECKING:
