@@ -9,7 +9,6 @@ from django.http import Http404
 from django.shortcuts import redirect
 
 from frames.models import Grant
-from frames.previews.spec import PREVIEW_EDGE_PX
 from frames.search import history
 from frames.search.errors import QueryError
 from frames.web import access
@@ -19,8 +18,9 @@ from frames.web.addresses import (
     restore_address,
     version_address,
 )
+from frames.web.drawn import drawn_rows
 from frames.web.http import respond
-from frames.web.pictures import pictures_of, ratio_of, shown_source
+from frames.web.pictures import ratio_of
 from frames.web.text import elapsed, plural
 from frames.web.version_compare import change_lines
 from frames.web.version_detail import frame_json, refused_json
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from frames.models import Version
     from frames.search.history import Revision
+    from frames.web.drawn import Drawn
     from frames.web.http import SignedInRequest
-    from frames.web.pictures import Picture
 
 PAGE_SIZE: Final = 12
 HOLDERS_SHOWN: Final = 5
@@ -55,7 +55,7 @@ class RevisionEntry:
 
     revision: Revision
     version: Version
-    picture: Picture
+    drawn: Drawn
     draft: Version | None
 
     @property
@@ -161,7 +161,7 @@ class RevisionEntry:
             "act": event.verb if event else None,
             "held_by": [{"id": v.uid, "name": v.name} for v in self.revision.holders],
             "changes": self._lines,
-            "frame": frame_json(self.revision.row, holder, self.url, self.picture),
+            "frame": frame_json(self.revision.row, holder, self.url, self.drawn.picture),
         }
 
 
@@ -202,7 +202,7 @@ class FrameHistoryPage:
     @property
     def ratio(self) -> str:
         """The shape of the pictures' boxes."""
-        return ratio_of((item.picture.width, item.picture.height) for item in self.items)
+        return ratio_of(item.drawn.size for item in self.items)
 
     def as_json(self) -> dict[str, Any]:
         """Return the revisions."""
@@ -228,18 +228,15 @@ def frame_history(
         return refused_json(error) if as_json else redirect(history_address(version, frame_id, {}))
     if not found.total:
         raise Http404
-    shown = [shown_source(item.row.sources) for item in found.items]
-    pictures = pictures_of(
-        [(version.dataset.project_id, source) for source in shown], PREVIEW_EDGE_PX
-    )
+    drawn = drawn_rows(version.dataset.project_id, [item.row for item in found.items])
     draft = _draft(request, version)
     page = FrameHistoryPage(
         version=version,
         frame_id=frame_id,
         total=found.total,
         items=[
-            RevisionEntry(item, version, pictures[source.pk], draft)
-            for item, source in zip(found.items, shown, strict=True)
+            RevisionEntry(item, version, picture, draft)
+            for item, picture in zip(found.items, drawn, strict=True)
         ],
         next=found.next,
         draft=draft,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from django.http import Http404
@@ -13,15 +13,15 @@ from frames.actions import checks
 from frames.actions.fields import Refused
 from frames.index.geometry import OUTSIDE, ZERO_AREA, region_defects
 from frames.models import CheckFinding, Grant, Job
-from frames.previews.spec import PREVIEW_EDGE_PX
 from frames.search import defects
 from frames.search.errors import QueryError
 from frames.search.query import GROUP_NONE, FrameQuery
 from frames.web import access
 from frames.web.addresses import frame_address, version_address
+from frames.web.drawn import drawn_rows
 from frames.web.http import respond
 from frames.web.overlay import shape_of
-from frames.web.pictures import pictures_of, ratio_of, shown_source
+from frames.web.pictures import ratio_of
 from frames.web.text import count, elapsed, moment, plural
 from frames.web.version_detail import frame_json, refused_json
 from frames.web.versions import version_json
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from frames.actions.checks import Check
     from frames.models import Version
     from frames.search.pages import FrameRow
+    from frames.web.drawn import Drawn
     from frames.web.http import SignedInRequest
-    from frames.web.pictures import Picture
 
 Kind = CheckFinding.Kind
 
@@ -200,7 +200,7 @@ class FoundFrame:
     version: Version
     kind: Kind
     url: str
-    picture: Picture
+    picture: Drawn
 
     @property
     def frame_id(self) -> str:
@@ -208,15 +208,26 @@ class FoundFrame:
         return self.row.frame.frame_id
 
     @property
+    def drawn(self) -> Drawn:
+        """Its picture; where regions are wrong, with those."""
+        wrong = self._wrong if self.kind in _GEOMETRY else set()
+        return replace(self.picture, shapes=[s for s in self.picture.shapes if s.number in wrong])
+
+    @property
+    def _wrong(self) -> set[int]:
+        """The places of the regions that have the defect."""
+        return {
+            number
+            for number, roi in enumerate(self.row.frame.rois)
+            if _GEOMETRY[self.kind] in region_defects(roi, self.row.sources)
+        }
+
+    @property
     def lines(self) -> list[str]:
         """Where the defect is, as far as the frame itself tells."""
         frame = self.row.frame
         if self.kind in _GEOMETRY:
-            wrong = [
-                shape_of(roi, number).description
-                for number, roi in enumerate(frame.rois)
-                if _GEOMETRY[self.kind] in region_defects(roi, self.row.sources)
-            ]
+            wrong = [shape_of(frame.rois[n], n).description for n in sorted(self._wrong)]
             more = len(wrong) - REGIONS_SHOWN
             return wrong[:REGIONS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
         if self.kind == Kind.LABEL_CASE:
@@ -259,7 +270,7 @@ class CheckFramesPage:
     @property
     def ratio(self) -> str:
         """The shape of the pictures' boxes."""
-        return ratio_of((item.picture.width, item.picture.height) for item in self.items)
+        return ratio_of(item.picture.size for item in self.items)
 
     def as_json(self) -> dict[str, Any]:
         """Return the list."""
@@ -270,7 +281,7 @@ class CheckFramesPage:
             "matched": self.matched,
             "items": [
                 {
-                    **frame_json(item.row, item.version, item.url, item.picture),
+                    **frame_json(item.row, item.version, item.url, item.picture.picture),
                     "defects": item.lines,
                 }
                 for item in self.items
@@ -332,10 +343,7 @@ def check_frames(
         found = defects.finding_page(version, finding, query, PAGE_SIZE)
     except QueryError as error:
         return refused_json(error) if as_json else redirect(row.url)
-    shown = [shown_source(item.sources) for item in found.items]
-    pictures = pictures_of(
-        [(version.dataset.project_id, source) for source in shown], PREVIEW_EDGE_PX
-    )
+    drawn = drawn_rows(version.dataset.project_id, found.items)
     page = CheckFramesPage(
         gate=gate,
         row=row,
@@ -346,9 +354,9 @@ def check_frames(
                 version=version,
                 kind=row.kind,
                 url=frame_address(version, item.frame.frame_id, {}),
-                picture=pictures[source.pk],
+                picture=picture,
             )
-            for item, source in zip(found.items, shown, strict=True)
+            for item, picture in zip(found.items, drawn, strict=True)
         ],
         next=found.next,
     )

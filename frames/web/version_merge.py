@@ -20,12 +20,12 @@ from frames.actions.datasets import CURRENT
 from frames.actions.fields import Refused
 from frames.actions.versions import CONFLICTS_LISTED_MAX
 from frames.models import Grant
-from frames.previews.spec import PREVIEW_EDGE_PX
 from frames.search.compare import frame_changes
 from frames.search.merge import unite
 from frames.web import access
 from frames.web.addresses import frame_address, version_address
-from frames.web.pictures import pictures_of, ratio_of, shown_source
+from frames.web.drawn import drawn_rows
+from frames.web.pictures import ratio_of
 from frames.web.text import count, plural
 from frames.web.version_compare import change_lines
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from frames.models import Dataset, Version
     from frames.search.merge import Rule, Side, Union
+    from frames.web.drawn import Drawn
     from frames.web.http import SignedInRequest
-    from frames.web.pictures import Picture
 
 PAGE_SIZE: Final = 12
 PARENTS_MAX: Final = 10
@@ -66,7 +66,7 @@ class Option:
     value: str
     names: str
     url: str
-    picture: Picture
+    drawn: Drawn
     lines: list[str]
     is_chosen: bool
 
@@ -160,9 +160,7 @@ class MergePage:
     def ratio(self) -> str:
         """The shape of the pictures' boxes."""
         return ratio_of(
-            (option.picture.width, option.picture.height)
-            for conflict in self.conflicts
-            for option in conflict.options
+            option.drawn.size for conflict in self.conflicts for option in conflict.options
         )
 
     @property
@@ -284,17 +282,13 @@ def _conflicts(union: Union, picks: str, page: int) -> list[Conflict]:
     """Return a page of conflicts with their pictures. Queries: 3."""
     first = (page - 1) * PAGE_SIZE
     found = union.sides(first, PAGE_SIZE)
-    sources = {
-        side.row.frame.pk: shown_source(side.row.sources) for sides in found for side in sides
-    }
-    project_pk = union.parents[0].dataset.project_id
-    pictures = pictures_of([(project_pk, source) for source in sources.values()], PREVIEW_EDGE_PX)
+    rows = [side.row for sides in found for side in sides]
+    drawn = drawn_rows(union.parents[0].dataset.project_id, rows)
+    of = {row.frame.pk: picture for row, picture in zip(rows, drawn, strict=True)}
     conflicts = []
     for number, sides in enumerate(found, first):
         options = [
-            _option(
-                union.parents, sides, side, pictures[sources[side.row.frame.pk].pk], picks[number]
-            )
+            _option(union.parents, sides, side, of[side.row.frame.pk], picks[number])
             for side in sides
         ]
         frame_id = sides[0].row.frame.frame_id
@@ -304,7 +298,7 @@ def _conflicts(union: Union, picks: str, page: int) -> list[Conflict]:
 
 
 def _option(
-    parents: Sequence[Version], sides: Sequence[Side], side: Side, picture: Picture, pick: str
+    parents: Sequence[Version], sides: Sequence[Side], side: Side, drawn: Drawn, pick: str
 ) -> Option:
     holders = [parents[number] for number in side.parents]
     first = sides[0].row
@@ -318,7 +312,7 @@ def _option(
         value=str(side.parents[0]),
         names=", ".join(holder.name for holder in holders),
         url=frame_address(holders[0], side.row.frame.frame_id, {}),
-        picture=picture,
+        drawn=drawn,
         lines=lines[:LINES_SHOWN] + ([f"and {plural(more, 'change')} more"] if more > 0 else []),
         is_chosen=pick in map(str, side.parents),
     )
