@@ -150,12 +150,22 @@ def view_act(request: SignedInRequest) -> HttpResponse:
         if view not in able
     ]
     project = None
+    projects = []
+    if able and name == "move":
+        projects = [
+            other
+            for other in access.editable_projects(request.user)
+            if any(view.project_id != other.pk for view in able)
+        ]
+        if not projects:
+            messages.warning(request, "There is no other project that you may change.")
+            return redirect(back)
     if able and action.warning:
         page = ConfirmPage(
             action=action,
             able=able,
             others=others,
-            projects=access.editable_projects(request.user) if name == "move" else [],
+            projects=projects,
             project=request.POST.get("project", ""),
             next=back,
         )

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from frames.actions import views as actions
-from frames.actions.fields import NAME_MAX_CHARS, Refused
+from frames.actions.fields import NAME_MAX_CHARS, Refused, clean_description, clean_name
 from frames.models import Dataset, Grant, Project, Version
 from frames.search import views
 from frames.search.clauses import joined
@@ -36,7 +36,7 @@ from frames.web import access
 from frames.web.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from django.contrib.auth.models import User
     from django.http import HttpResponse, QueryDict
@@ -467,17 +467,35 @@ def _answer(request: SignedInRequest, form: ViewForm, view: DataView | None) -> 
         except QueryError as error:
             return _show(request, form, view, [(f"filters-{number}-q", error.message)], status=400)
         return _show(request, form, view)
+    problems = [] if verb != "save" else _said_problems(form)
     try:
         definition = form.definition()
         if verb != "save":
             return _show(request, form, view)
+        if problems:
+            return _show(request, form, view, problems, status=400)
         saved = _save(request.user, form, view, definition)
     except DefinitionError as error:
-        return _show(request, form, view, _fields_of(error), status=400)
+        return _show(request, form, view, [*problems, *_fields_of(error)], status=400)
     except Refused as error:
         return _show(request, form, view, [("", str(error))], status=400)
     messages.success(request, f"{saved.name} is saved with {plural(saved.saved_count, 'frame')}.")
     return redirect("frames:view_detail", saved.uid)
+
+
+def _said_problems(form: ViewForm) -> list[tuple[str, str]]:
+    """Return what is wrong with the name and the description, to be told with all else."""
+    problems = []
+    checks: dict[str, Callable[[], str]] = {
+        "name": lambda: clean_name(form.name, "view"),
+        "description": lambda: clean_description(form.description),
+    }
+    for field_id, check in checks.items():
+        try:
+            check()
+        except Refused as error:
+            problems.append((field_id, str(error)))
+    return problems
 
 
 def _save(user: User, form: ViewForm, view: DataView | None, definition: Definition) -> DataView:

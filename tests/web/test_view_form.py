@@ -295,6 +295,15 @@ def test_w8_what_cannot_be_meant_is_said_and_kept(
     assert not DataView.objects.exists()
 
 
+def test_w8_all_that_is_wrong_is_said_at_once(
+    filled: dict[str, Any], browse: Browse, editor: User
+) -> None:
+    sent = {**filled, "name": " ", "limit": "x", "mapping.target": ""}
+    page = text_of(browse(editor).post("/views/new/", sent))
+    for said in ("Give the view a name.", "Limit Frames needs a number", "the label to map to"):
+        assert said in page
+
+
 def test_w8_a_view_without_input_is_refused(
     filled: dict[str, Any], browse: Browse, editor: User
 ) -> None:

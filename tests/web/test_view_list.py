@@ -258,7 +258,12 @@ def test_w6_moving_wants_a_role_in_both_projects(
     three: list[DataView], browse: Browse, editor: User
 ) -> None:
     client = browse(editor)
+    assert act(client, "move", three[0])["Location"] == "/views/"
+    assert "no other project" in client.get("/views/").content.decode()
     other = Project.objects.create(name="Elsewhere")
+    Grant.objects.create(
+        project=Project.objects.create(name="Third"), user=editor, role=Grant.Role.EDITOR
+    )
     sent = {"confirmed": "1", "project": other.uid}
     assert act(client, "move", three[0], **sent).status_code == 404
     grant = Grant.objects.create(project=other, user=editor, role=Grant.Role.VIEWER)
