@@ -237,7 +237,7 @@ def group_cards(
         )
         lane = None
         if row.timeline is not None and len(row.timeline.places) > 1:
-            lane = lane_of(row.timeline, CARD_WIDTH, is_filtered=True)
+            lane = lane_of(row.timeline, CARD_WIDTH)
         cards.append(
             GroupCard(
                 key="" if is_context else query.group,

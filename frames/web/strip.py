@@ -112,13 +112,13 @@ def strip_of(
                 zip(found.marks, places, _reaches(places), strict=True)
             )
         ],
-        lane=lane_of(found.timeline, WIDTH, is_filtered=bool(found_by)),
+        lane=lane_of(found.timeline, WIDTH),
         timeline=found.timeline,
     )
 
 
-def lane_of(timeline: Timeline, width: int, *, is_filtered: bool) -> Lane:
-    """Draw a timeline, its hits joined where they touch, and tell it in words."""
+def lane_of(timeline: Timeline, width: int) -> Lane:
+    """Draw a timeline, its hits joined where they touch, and tell in words what stands out."""
     places = np.minimum(timeline.places * width, width - 1).astype(np.int64)
     doubtful = np.union1d(timeline.shared, timeline.stray)
     gaps = [(int(gap.begin * width) + 1, int(gap.end * width)) for gap in timeline.gaps]
@@ -127,7 +127,7 @@ def lane_of(timeline: Timeline, width: int, *, is_filtered: bool) -> Lane:
         hits=_bars(places[timeline.hits]),
         gaps="".join(_bar(begin, max(begin + 1, end)) for begin, end in gaps),
         doubts=_bars(places[doubtful]),
-        text=_words(timeline, is_filtered=is_filtered),
+        text=_words(timeline),
     )
 
 
@@ -141,10 +141,8 @@ def gaps_between(timestamps: Sequence[float]) -> dict[int, float]:
     return {number + 1: timestamps[number + 1] - timestamps[number] for number in before}
 
 
-def _words(timeline: Timeline, *, is_filtered: bool) -> str:
+def _words(timeline: Timeline) -> str:
     parts = []
-    if is_filtered and len(timeline.hits):
-        parts.append(f"{plural(len(timeline.hits), 'frame')} found")
     if timeline.gaps:
         longest = max(gap.length for gap in timeline.gaps)
         parts.append(f"{plural(len(timeline.gaps), 'gap')}, the longest {span(longest)}")

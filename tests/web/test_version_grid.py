@@ -328,7 +328,7 @@ def test_g2_group_by_url_tells_how_many_frames_match_and_where(body: Callable[[s
     page = body("?q=meta.weather:rain")
     assert "2 of 4 frames match" in page
     lanes = re.findall(r'<svg class="lane".*?<title>([^<]*)<.*?class="hits" d="([^"]*)"', page)
-    assert [text for text, _ in lanes] == ["2 frames found", "2 frames found"]
+    assert [text for text, _ in lanes] == ["Where they are in time"] * 2
     # The first and the third of four moments.
     assert lanes[0][1] == "M0 5h1M133 5h1"
     assert '<svg class="lane"' not in body("")
@@ -367,7 +367,7 @@ def test_g3_a_context_opens_its_frames_in_order_of_time_with_the_hits_marked(
     strip = re.search(r'<nav class="strip".*?</nav>', page, flags=re.DOTALL)
     assert strip
     assert re.findall(r'<a href="[^"]*/frames/(\w+)/', strip[0]) == ["f0", "f2"]
-    assert "2 frames found" in page
+    assert "2 out of 4 found" in page
 
 
 def test_g4_a_frame_without_a_context_is_grouped_by_its_uri(
