@@ -418,7 +418,7 @@ class DatasetIndex:
         """
         # What is published never changes, whatever else is written into the dataset.
         state = self._generation if version.is_draft else ()
-        slot = ("region counts", version.pk, key, state)
+        slot = ("region counts", version.uid, key, state)
         counts: dict[str, int] | None = cache.get(slot)
         if counts is None:
             counts = self.region_counts_by_text(key, self.members(version))

@@ -122,11 +122,12 @@ def page(comparison: Comparison, side: Side, query: FrameQuery, limit: int) -> C
 def label_deltas(comparison: Comparison) -> list[LabelDelta]:
     """Return the regions with each label before and after, where the number differs.
 
-    Sorted by the size of the difference. Queries: 2, and 1 for each 500 labels.
+    Sorted by the size of the difference. Queries: none from the cache, else for each version 3,
+    and 1 for each 500 labels.
     """
     index = DatasetIndex(comparison.after.dataset)
-    before = index.region_counts_by_text("rois.label", index.members(comparison.before))
-    after = index.region_counts_by_text("rois.label", index.members(comparison.after))
+    before = index.region_counts_of(comparison.before, "rois.label")
+    after = index.region_counts_of(comparison.after, "rois.label")
     deltas = [
         LabelDelta(label, before.get(label, 0), after.get(label, 0))
         for label in before.keys() | after.keys()
