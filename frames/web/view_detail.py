@@ -20,6 +20,7 @@ from frames.web.pictures import pictures_of, ratio_of, shown_source
 from frames.web.text import count, elapsed, plural
 from frames.web.version_detail import FrameCard, frame_json, refused_json
 from frames.web.view_actions import ACTIONS, actions_of
+from frames.web.view_csv import frames_as_csv
 from frames.web.view_list import (
     PANEL_SIZE,
     ViewQuery,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from django.contrib.auth.models import User
-    from django.http import HttpResponse
+    from django.http.response import HttpResponseBase
 
     from frames.models import DataView
     from frames.search.view_definition import FrameFilter, MappingRule
@@ -286,6 +287,11 @@ class ViewPage:
         return detail_url(self.view, self.query)
 
     @property
+    def csv_url(self) -> str:
+        """All frames as CSV, where they come to an end."""
+        return "" if self.found.length is None or not self.items else "?format=csv"
+
+    @property
     def next_url(self) -> str:
         """The next frames, empty at the end."""
         if not self.next:
@@ -328,10 +334,14 @@ class ViewPage:
         ]
 
 
-def view_detail(request: SignedInRequest, view_uid: str, *, as_json: bool = False) -> HttpResponse:
+def view_detail(
+    request: SignedInRequest, view_uid: str, *, as_json: bool = False
+) -> HttpResponseBase:
     """Show a data view (W2): its facts, its filters with their counts, and its frames in order."""
     view = access.view_or_404(request.user, view_uid)
     params = request.GET.dict()
+    if params.pop("format", "") == "csv":
+        return _as_csv(request.user, view)
     page = _load(request.user, view, params.pop("after", ""), params)
     if page.error and as_json and page.error.field == "after":
         return refused_json(page.error)
@@ -339,6 +349,18 @@ def view_detail(request: SignedInRequest, view_uid: str, *, as_json: bool = Fals
     return respond(
         request, page, "view/detail.html", as_json=as_json, partial="cards", status=status
     )
+
+
+def _as_csv(user: User, view: DataView) -> HttpResponseBase:
+    """Answer all frames as CSV; 400 where there is no end to them, or no telling which they are."""
+    try:
+        definition = Definition.from_json(view.definition)
+        found = views.evaluate(definition, Version.objects.visible_to(user))
+    except DefinitionError as error:
+        return refused_json(QueryError(str(error), field="format"))
+    if definition.iteration.infinite:
+        return refused_json(QueryError("An iteration without end has no list.", field="format"))
+    return refused_json(found.error) if found.error else frames_as_csv(view, definition, found)
 
 
 def _load(user: User, view: DataView, after: str, params: dict[str, str]) -> ViewPage:

@@ -377,12 +377,12 @@ def _all(user: User, query: ViewQuery) -> Iterator[Sequence[DataView]]:
 
 
 def _csv_lines(user: User, chunks: Iterable[Sequence[DataView]]) -> Iterator[str]:
-    yield _csv_line(_CSV_HEAD)
+    yield csv_line(_CSV_HEAD)
     for views in chunks:
         visible_pks = wholly_visible(user, views)
         for view in views:
             is_visible = view.pk in visible_pks
-            yield _csv_line(
+            yield csv_line(
                 (
                     view.name,
                     view.created_by.get_username() if view.created_by else "",
@@ -397,7 +397,8 @@ def _csv_lines(user: User, chunks: Iterable[Sequence[DataView]]) -> Iterator[str
             )
 
 
-def _csv_line(cells: Sequence[str]) -> str:
+def csv_line(cells: Sequence[str]) -> str:
+    """Return a line of CSV in which no text is a formula."""
     line = io.StringIO()
     csv.writer(line).writerow([inert(cell) for cell in cells])
     return line.getvalue()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from frames.actions import versions, views
-from frames.models import DataView, Grant, Project
+from frames.models import DataView, Frame, Grant, Project
 from frames.search.view_definition import Definition
 from tests.factories import add_frames, make_frame, make_version
 
@@ -87,6 +89,41 @@ def test_frames_are_paged(
     assert (len(first["items"]), len(second["items"]), second["next"]) == (4, 2, None)
     assert get(client, view, "?after=x").get("field") == "after"
     assert client.get(f"/views/{view.uid}/?after=x").status_code == 400
+
+
+def read_csv(client: Client, view: DataView) -> list[dict[str, str]]:
+    response = client.get(f"/views/{view.uid}/?format=csv")
+    text = b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_all_frames_are_listed_as_csv_in_the_view_s_order(
+    version: Version, browse: Browse, viewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frames.web.view_csv.CHUNK", 2)
+    version = add_frames(version, [make_frame("=1+1", context_id="zz", labels=["car"])])
+    view = save(
+        version,
+        filters=[{"q": "label:car"}],
+        mapping={"rules": [{"source": {"labels": ["car"]}, "target": "vehicle"}]},
+    )
+    rows = read_csv(browse(viewer), view)
+    assert [row["frame_id"] for row in rows] == ["a-0", "a-2", "b-1", "'=1+1"]
+    assert rows[0]["labels"] == "vehicle | person"
+    assert rows[0]["digest"] == bytes(Frame.objects.get(frame_id="a-0").digest).hex()
+
+
+def test_what_has_no_end_is_not_listed(version: Version, browse: Browse, viewer: User) -> None:
+    view = save(version, iteration={"infinite": True})
+    response = browse(viewer).get(f"/views/{view.uid}/?format=csv")
+    assert response.status_code == 400
+    assert "format=csv" not in browse(viewer).get(f"/views/{view.uid}/").content.decode()
+
+
+def test_csv_of_a_view_holds_nothing_hidden(mixed: DataView, browse: Browse, viewer: User) -> None:
+    assert {row["dataset"] for row in read_csv(browse(viewer), mixed)} == {
+        Frame.objects.get(frame_id="a-0").dataset.name
+    }
 
 
 def test_a_live_view_says_how_it_has_drifted(
