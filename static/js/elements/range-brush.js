@@ -2,13 +2,20 @@
  * A histogram to draw a range on: a drag, or two sliders by keyboard, fill the two fields of the
  * form, and letting go, or Enter, sends it. Without a script the fields and the button do it.
  *
- *   <range-brush data-edges="0 32 64"><div class="plot"><svg>…</svg></div> … <form>…</form></range-brush>
+ *   <range-brush data-edges="0 32 64" data-frames="7 9"><div class="plot"><svg>…</svg></div> …
+ *   <form>…</form></range-brush>
  */
 class RangeBrush extends HTMLElement {
   connectedCallback() {
     this.edges = this.dataset.edges.split(" ");
     this.plot = this.querySelector(".plot");
-    this.bars = [...this.plot.querySelectorAll("rect")];
+    this.bins = this.edges.length - 1;
+    // A bin without frames has no bar.
+    const { width } = this.plot.querySelector("svg").viewBox.baseVal;
+    this.bars = [...this.plot.querySelectorAll("rect")].map((bar) => ({
+      bar,
+      at: Math.round((bar.x.baseVal.value / width) * this.bins),
+    }));
     this.form = this.querySelector("form");
     this.fields = [this.form.elements.low, this.form.elements.high];
     this.sliders = this.fields.map((field, side) => this.makeSlider(field, side));
@@ -50,12 +57,11 @@ class RangeBrush extends HTMLElement {
     if (this.fields.some((field) => field.value !== "")) this.light(at[0], Math.max(at[1], at[0] + 1));
   }
 
-  /** Light the bars from one edge to another. */
+  /** Lay the band from one edge to another. */
   light(from, to) {
-    this.bars.forEach((bar, at) => {
-      bar.classList.remove("chosen");
-      bar.classList.toggle("in", at >= from && at < to);
-    });
+    const unit = this.band.ownerSVGElement.viewBox.baseVal.width / this.frames.length;
+    this.band.setAttribute("x", from * unit);
+    this.band.setAttribute("width", (to - from) * unit);
   }
 
   /** Write a range into the fields; an end of the plot is left open. */
@@ -81,7 +87,7 @@ class RangeBrush extends HTMLElement {
   binAt(event) {
     const box = this.plot.getBoundingClientRect();
     const share = (event.clientX - box.left) / box.width;
-    return Math.min(this.bars.length - 1, Math.max(0, Math.floor(share * this.bars.length)));
+    return Math.min(this.bins - 1, Math.max(0, Math.floor(share * this.bins)));
   }
 
   onDown(event) {
@@ -92,8 +98,10 @@ class RangeBrush extends HTMLElement {
   }
 
   onMove(event) {
-    if (this.from === undefined) return;
     const to = this.binAt(event);
+    const count = this.frames[to].toLocaleString("en");
+    this.plot.title = `${this.edges[to]} to ${this.edges[to + 1]}: ${count} frame${count === "1" ? "" : "s"}`;
+    if (this.from === undefined) return;
     this.choose(Math.min(this.from, to), Math.max(this.from, to) + 1);
   }
 
