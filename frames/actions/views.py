@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import transaction
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # More would keep whoever saves waiting: their dataset is read from end to end.
 HASHED_AT_ONCE_MAX: Final = views.READ_AT_ONCE_MAX
+HASH_WAIT: Final = timedelta(minutes=30)
 
 
 def save_view(
@@ -55,7 +57,7 @@ def update_view(
     `seen` is the `saved_at`, in ISO format, of what the change was made from: a view that somebody
     else has saved since is not written over.
     """
-    found = None if definition is None else _checked(definition, actor)
+    state = {} if definition is None else _state(_checked(definition, actor))
     with transaction.atomic():
         view = _lock_draft(view)
         if seen and view.saved_at and seen != view.saved_at.isoformat():
@@ -68,25 +70,23 @@ def update_view(
         if definition is not None:
             changed["definition"] = definition.as_json()
         before = {field: getattr(view, field) for field in changed}
-        for field, value in changed.items():
+        for field, value in {**changed, **state}.items():
             setattr(view, field, value)
-        if found is not None:
-            _take_state(view, found)
-            _hash_later(view)
-        view.save()
+        view.save(update_fields=[*changed, *state])
+        _hash_later(view)
         _record("update", view, actor, before=before, after=changed)
     return view
 
 
 def publish_view(view: DataView, *, actor: User | None) -> DataView:
     """Make a draft final, with what it holds now as what it held at saving. Raises Refused."""
-    found = _checked(_definition_of(view), actor)
+    state = _state(_checked(_definition_of(view), actor))
     with transaction.atomic():
         view = _lock_draft(view)
-        view.status = DataView.Status.PUBLISHED
-        view.published_at = timezone.now()
-        _take_state(view, found)
-        view.save()
+        changed = {"status": DataView.Status.PUBLISHED, "published_at": timezone.now(), **state}
+        for field, value in changed.items():
+            setattr(view, field, value)
+        view.save(update_fields=[*changed])
         _record("publish", view, actor, frames=view.saved_count)
         _hash_later(view)
     return view
@@ -152,17 +152,19 @@ def hash_view(view_pk: int) -> None:
     if view is None:
         return
     found = views.evaluate(_definition_of(view), _visible_versions(None))
-    # A version may have been deleted since: what is not all there has no hash.
-    if not found.is_pinned:
-        return
-    hashed = views.content_hash(found)
+    # Its dataset may have been deleted since: what is not all there has no hash.
+    result: dict[str, Any] = (
+        {"content_hash": views.content_hash(found)} if found.is_pinned else {"is_pinned": False}
+    )
     # Whoever saved it in the meantime has asked for another hash.
-    DataView.objects.filter(pk=view.pk, saved_at=view.saved_at).update(content_hash=hashed)
+    DataView.objects.filter(pk=view.pk, saved_at=view.saved_at).update(**result)
 
 
 def sweep() -> None:
     """Send again the hashes that a lost worker or a lost queue left waiting."""
-    waiting = DataView.objects.filter(is_pinned=True, content_hash="")
+    # Ten million frames take minutes, in which they are not to be hashed twice.
+    long_ago = timezone.now() - HASH_WAIT
+    waiting = DataView.objects.filter(is_pinned=True, content_hash="", saved_at__lt=long_ago)
     for pk in waiting.values_list("pk", flat=True)[:100]:
         enqueue("frames.hash_view", view_pk=pk)
 
@@ -177,17 +179,16 @@ def _create(
     **details: Any,
 ) -> DataView:
     description = clean_description(description)
-    found = _checked(definition, actor)
+    state = _state(_checked(definition, actor))
     with transaction.atomic():
-        view = DataView(
+        view = DataView.objects.create(
             project=project,
             name=name,
             description=description,
             definition=definition.as_json(),
             created_by=actor,
+            **state,
         )
-        _take_state(view, found)
-        view.save()
         _record(verb, view, actor, frames=view.saved_count, **details)
         _hash_later(view)
     return view
@@ -228,15 +229,16 @@ def _visible_versions(actor: User | None) -> VersionQuerySet:
     return Version.objects.visible_to(actor)
 
 
-def _take_state(view: DataView, found: ViewFrames) -> None:
-    """Note what a view holds as what it held at saving."""
-    view.saved_at = timezone.now()
-    view.saved_count = found.count
-    view.fingerprint = found.fingerprint
-    view.is_pinned = found.is_pinned
-    view.content_hash = ""
-    if found.is_pinned and found.count <= HASHED_AT_ONCE_MAX:
-        view.content_hash = views.content_hash(found)
+def _state(found: ViewFrames) -> dict[str, Any]:
+    """Return what a view holds, as the columns that keep it; outside of any lock, for the hash."""
+    is_hashed = found.is_pinned and found.count <= HASHED_AT_ONCE_MAX
+    return {
+        "saved_at": timezone.now(),
+        "saved_count": found.count,
+        "fingerprint": found.fingerprint,
+        "is_pinned": found.is_pinned,
+        "content_hash": views.content_hash(found) if is_hashed else "",
+    }
 
 
 def _hash_later(view: DataView) -> None:

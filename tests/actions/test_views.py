@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.utils import timezone
 
 from frames.actions import versions, views
 from frames.actions.fields import Refused
-from frames.models import AuditEvent, DataView, Grant, Project, Version
+from frames.models import AuditEvent, Dataset, DataView, Grant, Project, Version
 from frames.search import views as search
 from frames.search.view_definition import Definition, DefinitionError
 from tests.factories import add_frames, make_frame, make_version
@@ -101,9 +102,23 @@ def test_a_hash_that_was_lost_is_sent_again(
     DataView.objects.filter(pk=view.pk).update(content_hash="")
     with django_capture_on_commit_callbacks(execute=True):
         views.sweep()
+    assert "frames.hash_view" not in run_queue()
+    long_ago = timezone.now() - 2 * views.HASH_WAIT
+    DataView.objects.filter(pk=view.pk).update(saved_at=long_ago)
+    with django_capture_on_commit_callbacks(execute=True):
+        views.sweep()
     run_queue()
     view.refresh_from_db()
     assert view.content_hash == expected
+
+
+def test_a_hash_of_what_was_deleted_is_awaited_no_more(published: Version) -> None:
+    view = save(published)
+    DataView.objects.filter(pk=view.pk).update(content_hash="")
+    Dataset.objects.filter(pk=published.dataset_id).update(deleted_at=timezone.now())
+    views.hash_view(view.pk)
+    view.refresh_from_db()
+    assert (view.is_pinned, view.content_hash) == (False, "")
 
 
 def test_a_hash_is_not_kept_for_what_was_saved_in_the_meantime(
