@@ -62,7 +62,7 @@ class Server:
 @contextlib.contextmanager
 def serving() -> Iterator[Server]:
     """Run the web server on this process's state folder for the length of the block."""
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "manage.py", "serve", "--no-worker", "--end-with-parent"],
         cwd=settings.BASE_DIR,
@@ -107,7 +107,8 @@ def _signed_in() -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a loopback port that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

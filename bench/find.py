@@ -1,0 +1,156 @@
+"""Finding through the web server: filters, facets and statistics, and the same asked of others.
+
+Every request asks another question, so that no answer comes from a cache of answers; the index's
+own cache is warm, as it is for the second person of a day.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
+
+from bench import datasette
+from bench.figures import Figure
+from bench.server import p95, serving, timed_sql
+from frames.index.reader import DatasetIndex
+from frames.search.lucene import frames_matching
+from frames.web.addresses import version_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from frames.models import Version
+
+WARM_UP: Final = 5
+REQUESTS: Final = 50
+# Datasette takes seconds with a million rows.
+DATASETTE_REQUESTS: Final = 10
+_KEYS: Final = ("weather", "city", "split")
+
+
+def measure(version: Version) -> Iterator[Figure]:
+    """Yield p95 of each question, in ms, beside plain SQL over JSON and Datasette."""
+    asked: dict[str, tuple[float | None, Callable[[int], str]]] = {
+        "filter of four terms with NOT, count and first page": (
+            60.0,
+            lambda turn: _page(version, "", {"q": _four_terms(turn), "group": "none"}),
+        ),
+        "all facets of the page under that filter": (
+            100.0,
+            lambda turn: _page(version, "facets/", {"q": _four_terms(turn)}),
+        ),
+        "frames and facets together under that filter": (
+            None,
+            lambda turn: _page(
+                version, "", {"q": _four_terms(turn), "group": "none", "panel": "facets"}
+            ),
+        ),
+        "statistics of the regions' labels under that filter": (
+            None,
+            lambda turn: _page(version, "statistics/", {"q": _four_terms(turn)}),
+        ),
+    }
+    times: dict[str, list[float]] = {name: [] for name in asked}
+    with serving() as server:
+        # In turn, so that noise falls on all alike.
+        for turn in range(WARM_UP + REQUESTS):
+            for name, (_, address) in asked.items():
+                spent = server.get(address(turn))
+                if turn >= WARM_UP:
+                    times[name].append(spent)
+    scans = _scans(version)
+    for name, (bound, _) in asked.items():
+        baseline, what = scans[name]
+        yield Figure(name, p95(times[name]), "ms", bound, baseline=baseline, baseline_name=what)
+    for name, baseline in _by_datasette(version).items():
+        own = p95(times[name])
+        yield Figure(
+            f"{name}; Datasette", own, "ms", baseline=baseline, baseline_name=datasette.NAME
+        )
+
+
+def _page(version: Version, part: str, params: dict[str, str]) -> str:
+    return f"{version_address(version)}{part}?{urlencode(params)}"
+
+
+def _four_terms(turn: int) -> str:
+    """Return a filter that keeps about a quarter of the frames, another one each turn."""
+    return (
+        "meta.split:train AND label:class_01 AND NOT meta.weather:rain "
+        f"AND meta.velocity:[{20 + turn / 10:.1f} TO 80]"
+    )
+
+
+def _matched(version: Version, text: str) -> int:
+    index = DatasetIndex(version.dataset)
+    return len(frames_matching(index, index.members(version), text))
+
+
+# --- plain SQL over the rows' JSON ---------------------------------------------------------------
+
+_HITS: Final = """
+WITH hit AS MATERIALIZED (
+  SELECT id, meta, rois FROM frames_frame f
+  WHERE dataset_id = %s
+    AND json_extract(meta, '$.split') = 'train'
+    AND json_extract(meta, '$.weather') <> 'rain'
+    AND json_extract(meta, '$.velocity') BETWEEN 20 AND 80
+    AND EXISTS (SELECT 1 FROM json_each(f.rois) roi
+                WHERE json_extract(roi.value, '$.label[0]') = 'class_01'))
+"""
+_LABELS: Final = (
+    "SELECT 'label', json_extract(roi.value, '$.label[0]') AS value, count(DISTINCT hit.id) "
+    "FROM hit, json_each(hit.rois) roi GROUP BY value"
+)
+_BINS: Final = (
+    "SELECT 'velocity', CAST(json_extract(meta, '$.velocity') / 2 AS INTEGER) AS value, count(*) "
+    "FROM hit GROUP BY value"
+)
+
+
+def _scans(version: Version) -> dict[str, tuple[float, str]]:
+    """Time the same questions in plain SQL over JSON, in ms, once each."""
+    dataset = [version.dataset_id]
+    by_key = [
+        f"SELECT '{key}', json_extract(meta, '$.{key}') AS value, count(*) FROM hit GROUP BY value"  # noqa: S608
+        for key in _KEYS
+    ]
+    first = "SELECT count(*) OVER (), id FROM hit ORDER BY id LIMIT 48"
+    page = timed_sql(f"{_HITS} {first}", dataset)
+    facets = timed_sql(f"{_HITS} {' UNION ALL '.join([_LABELS, *by_key, _BINS])}", dataset)
+    labels = timed_sql(f"{_HITS} {_LABELS}", dataset)
+    return {
+        "filter of four terms with NOT, count and first page": (page, "JSON scan"),
+        "all facets of the page under that filter": (facets, "JSON scan"),
+        "frames and facets together under that filter": (page + facets, "JSON scan"),
+        "statistics of the regions' labels under that filter": (labels, "JSON scan"),
+    }
+
+
+# --- Datasette -----------------------------------------------------------------------------------
+
+
+def _by_datasette(version: Version) -> dict[str, float]:
+    """Time what Datasette can be asked too, in ms; nothing where it is not there."""
+    found: dict[str, list[float]] = {
+        "filter of four terms with NOT, count and first page": [],
+        "frames and facets together under that filter": [],
+    }
+    facets = [*(("_facet", key) for key in _KEYS), ("_facet_array", "labels")]
+    with datasette.serving(version) as other:
+        if other is None:
+            return {}
+        for turn in range(1 + DATASETTE_REQUESTS):
+            low = f"{20 + turn / 10:.1f}"
+            kept = [
+                *(("split__exact", "train"), ("weather__not", "rain"), ("_size", "48")),
+                *(("velocity__gte", low), ("velocity__lte", "80")),
+                ("labels__arraycontains", "class_01"),
+            ]
+            if not turn and other.count(kept) != _matched(version, _four_terms(0)):
+                raise SystemExit("Datasette and the index count different frames")
+            spent = (other.get(kept), other.get([*kept, *facets]))
+            if turn:
+                for times, ms in zip(found.values(), spent, strict=True):
+                    times.append(ms)
+    return {name: p95(times) for name, times in found.items()}
