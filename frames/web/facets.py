@@ -60,26 +60,25 @@ class ValueRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """One bin of a histogram in the plot's own units."""
+class Band:
+    """The part of a histogram that is chosen, in the plot's own units."""
 
     x: str
-    y: str
     width: str
-    height: str
-    title: str
-    is_chosen: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """The histogram of a key's numbers, and the range that is chosen of it.
+    """The histogram of a key's numbers as one path, and the range that is chosen of it.
 
-    `edges` are where the bins begin and the last ends, as they are written into the fields.
+    `edges` are where the bins begin and the last ends, as they are written into the fields;
+    `frames` the number of frames in each bin.
     """
 
-    bars: list[Bar]
+    path: str
+    band: Band | None
     edges: str
+    frames: str
     first: str
     last: str
     low: str
@@ -379,25 +378,13 @@ class _Maker:
         edges, frames = histogram.edges, histogram.frames
         texts = edge_texts(edges)
         shown = [_shown(key, edge, text) for edge, text in zip(edges.at, texts, strict=True)]
-        most = max(frames) or 1
-        width = PLOT_WIDTH / len(frames)
-        bars = [
-            Bar(
-                x=f"{at * width:.2f}",
-                y=f"{PLOT_HEIGHT - height:.2f}",
-                width=f"{max(width - 0.5, width / 2):.2f}",
-                height=f"{height:.2f}",
-                title=f"{shown[at]} to {shown[at + 1]}: {plural(number, 'frame')}",
-                is_chosen=_overlaps(clause, edges.at[at], edges.at[at + 1]),
-            )
-            for at, number in enumerate(frames)
-            if (height := max(PLOT_HEIGHT * number / most, 1.0 if number else 0.0))
-        ]
         low, high = (clause.low, clause.high) if clause else (None, None)
         place = frames.index(max(frames))
         return Plot(
-            bars=bars,
+            path=_path(frames),
+            band=_band(clause, edges),
             edges=" ".join(texts),
+            frames=" ".join(map(str, frames)),
             first=shown[0],
             last=shown[-1],
             low="" if low is None else number_text(low),
@@ -433,11 +420,27 @@ def _shown(key: str, edge: float, text: str) -> str:
     return moment(edge) if key == "timestamp" else text
 
 
-def _overlaps(clause: Clause | None, low: float, high: float) -> bool:
+def _path(frames: Sequence[int]) -> str:
+    """Return the bars as one path; what is there is seen."""
+    most = max(frames) or 1
+    width = PLOT_WIDTH / len(frames)
+    bar = max(width - 0.5, width / 2)
+    return " ".join(
+        f"M{at * width:.2f} {PLOT_HEIGHT}v-{max(PLOT_HEIGHT * number / most, 1):.2f}"
+        f"h{bar:.2f}V{PLOT_HEIGHT}z"
+        for at, number in enumerate(frames)
+        if number
+    )
+
+
+def _band(clause: Clause | None, edges: Edges) -> Band | None:
+    """Return the bins that the range of a clause touches."""
     if clause is None or (clause.low is None and clause.high is None):
-        return False
-    above = clause.low is None or high > clause.low
-    return above and (clause.high is None or low <= clause.high)
+        return None
+    first = 0 if clause.low is None else edges.bin_of(clause.low)
+    last = len(edges) - 1 if clause.high is None else edges.bin_of(clause.high)
+    width = PLOT_WIDTH / len(edges)
+    return Band(f"{first * width:.2f}", f"{max(last - first + 1, 0) * width:.2f}")
 
 
 def _stragglers(edges: Edges, frames: Sequence[int], shown: Sequence[str]) -> str:
