@@ -196,7 +196,7 @@ def _snapshot(version: Version, query: FrameQuery) -> BitMap:
 
 def _run(job: Job) -> None:
     if job.version is None:
-        raise Refused("The version that this export was of has been deleted")
+        raise Refused("The version that this export was of has been deleted.")
     version = job.version
     output = output_format(job.options["format"])
     snapshot = load(bytes(job.staged))
@@ -298,11 +298,11 @@ def _write(
         if is_full or (isinstance(error, sqlite3.Error) and "full" in str(error)):
             log.warning("export found no room", path=str(path), error=str(error))
             raise Refused(
-                "The disk is full. Export fewer frames, or ask the operator for room"
+                "The disk is full. Export fewer frames, or ask the operator for room."
             ) from error
         raise
     if written != len(snapshot):
-        raise Refused("Some of the frames were removed meanwhile. Start the export again")
+        raise Refused("Some of the frames were removed meanwhile. Start the export again.")
     return Exported(written, size, changes)
 
 

@@ -46,11 +46,7 @@ def shape_of(roi: dict[str, Any]) -> Shape | str:
         return "regions in space"
     if kind == "elp":
         return _ellipse(poly) if len(poly) == 5 else "ellipses without their five numbers"
-    rings = [
-        list(ring)
-        for is_separator, ring in groupby(poly, lambda number: number == RING_SEPARATOR)
-        if not is_separator
-    ]
+    rings = _rings(poly) if RING_SEPARATOR in poly else [poly]
     if not rings:
         return "polygons without points"
     xs = [x for ring in rings for x in ring[::2]]
@@ -63,6 +59,14 @@ def shape_of(roi: dict[str, Any]) -> Shape | str:
     is_partial = 0 < len(areas) < len(rings)
     is_box = len(rings) == 1 and _is_upright(rings[0])
     return Shape(box, areas, is_box=is_box, is_partial=is_partial)
+
+
+def _rings(poly: Sequence[float]) -> list[list[float]]:
+    return [
+        list(ring)
+        for is_separator, ring in groupby(poly, lambda number: number == RING_SEPARATOR)
+        if not is_separator
+    ]
 
 
 def corners(box: Sequence[float]) -> list[float]:
