@@ -20,7 +20,13 @@ from django.db import transaction
 from frames.actions import archives, audit, jobs
 from frames.actions.ahead import ahead
 from frames.actions.datasets import create_dataset
-from frames.actions.fields import Refused, clean_name
+from frames.actions.fields import (
+    Refused,
+    clean_description,
+    clean_metadata,
+    clean_name,
+    clean_tags,
+)
 from frames.actions.frames import Stager
 from frames.actions.prepare import PreparedBatch
 from frames.actions.queue import enqueue
@@ -303,24 +309,47 @@ def _commit(job: Job, stager: Stager, header: Header) -> None:
 
 
 def _apply_header(job: Job, version: Version, header: Header) -> None:
-    """Take over what the input says of a dataset and version that this import has made."""
+    """Take over what the input says of a dataset and version that this import has made.
+
+    What cannot be kept is listed with the problems of frames.
+    """
     about, named = header.dataset, header.version
     dataset = version.dataset
-    metadata = named.get("metadata")
-    if isinstance(metadata, dict) and metadata:
-        version.metadata = {**version.metadata, **metadata}
-        version.save(update_fields=["metadata"])
+    with _listed(job, "version.metadata"):
+        metadata = named.get("metadata")
+        if isinstance(metadata, dict) and metadata:
+            version.metadata = clean_metadata({**version.metadata, **metadata})
+            version.save(update_fields=["metadata"])
     if job.options.get("new_dataset"):
-        tags = about.get("tags")
-        dataset.description = dataset.description or str(about.get("description") or "")
-        dataset.tags = dataset.tags or [str(tag) for tag in tags] if isinstance(tags, list) else []
-        name = str(named.get("name") or "").strip()[:255]
-        if name and not dataset.versions.filter(name_key=name_key(name)).exists():
-            version.name = name
-        version.description = version.description or str(named.get("description") or "")
+        with _listed(job, "dataset.description"):
+            text = clean_description(str(about.get("description") or ""))
+            dataset.description = dataset.description or text
+        with _listed(job, "dataset.tags"):
+            tags = about.get("tags")
+            if isinstance(tags, list) and not dataset.tags:
+                dataset.tags = clean_tags([str(tag) for tag in tags])
+        with _listed(job, "version.description"):
+            text = clean_description(str(named.get("description") or ""))
+            version.description = version.description or text
+        with _listed(job, "version.name"):
+            if named.get("name"):
+                name = clean_name(str(named["name"]), "version")
+                others = dataset.versions.exclude(pk=version.pk)
+                if not others.filter(name_key=name_key(name)).exists():
+                    version.name = name
         version.save(update_fields=["name", "description"])
     dataset.updated_by = job.created_by
     dataset.save(update_fields=["description", "tags", "updated_by"])
+
+
+@contextmanager
+def _listed(job: Job, path: str) -> Iterator[None]:
+    """List what is refused of the input's header as a problem, and go on."""
+    try:
+        yield
+    except Refused as error:
+        JobError.objects.create(job=job, index=0, path=path, reason=str(error)[:1000])
+        job.failed += 1
 
 
 def _enqueue_previews(dataset_pk: int, staged: BitMap) -> None:

@@ -92,6 +92,30 @@ def test_a_manifest_is_imported_and_counted(project: Project, tmp_path: Path) ->
     assert source.uri == (tmp_path / "pictures" / "3.jpg").as_uri()
 
 
+def test_what_a_header_says_that_cannot_be_kept_is_listed(project: Project, tmp_path: Path) -> None:
+    """The frames are imported, and what else it says."""
+    manifest = {
+        "dataset": {"description": "x" * 10_001, "tags": ["night", "a\nb"]},
+        "version": {
+            "name": "a\u202eb",
+            "description": "First",
+            "metadata": {"mask_labels": {"_all_": [{"value": "road"}]}},
+        },
+        "frames": [frame(1)],
+    }
+    job = run(write(tmp_path / "one.json", manifest), project)
+    assert (job.state, job.imported, job.failed) == (Job.State.DONE, 1, 4)
+    assert list(job.errors.order_by("pk").values_list("path", flat=True)) == [
+        "version.metadata",
+        "dataset.description",
+        "dataset.tags",
+        "version.name",
+    ]
+    version = Version.objects.select_related("dataset").get()
+    assert (version.name, version.description, version.metadata) == ("Current", "First", {})
+    assert (version.dataset.description, version.dataset.tags) == ("", [])
+
+
 @pytest.mark.parametrize("kind", ["object", "list", "lines"])
 def test_m10_each_shape_of_manifest_twice_changes_nothing(
     project: Project, tmp_path: Path, kind: str
