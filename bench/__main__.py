@@ -13,7 +13,7 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402  after the settings
 
-from bench import find, imports, pages, previews, versions  # noqa: E402
+from bench import find, grid, imports, pages, previews, versions  # noqa: E402
 from bench.figures import as_json, machine, table  # noqa: E402
 from frames.models import Version  # noqa: E402
 
@@ -34,6 +34,7 @@ def main() -> None:
     figures = [
         *pages.measure(version, arguments.frames),
         *find.measure(version),
+        *grid.measure(version),
         *versions.measure(arguments.frames),
         *imports.measure(arguments.frames),
         *previews.measure(),
