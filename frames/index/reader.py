@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 from pyroaring import BitMap
@@ -24,6 +24,7 @@ from frames.index.terms import (
     NULL,
     SAVED_IN_VERSION,
     TEXT,
+    TEXTS_PER_KEY_MAX,
     UNBOUNDED_KEYS,
     VALUE_KINDS,
     Token,
@@ -449,10 +450,13 @@ class DatasetIndex:
     def text_terms(self, key: str, pattern: Pattern | None = None) -> list[tuple[int, str]]:
         """Return (term, text) of a key's texts, or of those that a pattern matches. Queries: 2.
 
-        A text that was cut always comes: only its row tells whether the pattern matches.
+        More than TEXTS_PER_KEY_MAX, which only contexts can be, are not all there are. A text
+        that was cut always comes: only its row tells whether the pattern matches.
         """
         found = self._key(key)
-        return [] if found is None else store.texts_like(found.pk, pattern)
+        if found is None:
+            return []
+        return store.texts_like(found.pk, pattern, limit=TEXTS_PER_KEY_MAX + 1)
 
     def with_terms(self, term_pks: Sequence[int]) -> BitMap:
         """Return the frames that have one of the terms. Queries: 1 for each 500 uncached."""
@@ -492,8 +496,7 @@ class DatasetIndex:
         found: BitMap | None = cache.get(slot)
         if found is None and not self.is_overflowed("sources.id"):
             seen, found = BitMap(), BitMap()
-            for pk, _ in self.text_terms("sources.id"):
-                having = self._union([pk])
+            for having in self._postings([pk for pk, _ in self.text_terms("sources.id")]).values():
                 found |= seen & having
                 seen |= having
             cache.put(slot, found, len(found.serialize()))
@@ -528,17 +531,19 @@ class DatasetIndex:
             cache.put(slot, found, len(found.serialize()))
         return found
 
-    def ids_like(self, pattern: Pattern) -> Iterator[BitMap]:
-        """Yield, part by part, the revisions of frames whose id a pattern matches.
+    def frames_like(
+        self, column: Literal["frame_id", "context_id"], pattern: Pattern
+    ) -> Iterator[BitMap]:
+        """Yield, part by part, the revisions whose id, or context, a pattern matches.
 
         Queries: 1 for each 20,000 not in the cache; without a beginning it reads every id.
         """
         after: tuple[str, int] | None = None
         while True:
-            slot = ("ids", pattern, after, self._generation)
+            slot = ("like", column, pattern, after, self._generation)
             part: tuple[BitMap, tuple[str, int] | None] | None = cache.get(slot)
             if part is None:
-                rows = store.frame_ids_like(self.dataset.pk, pattern, after, limit=20_000)
+                rows = store.frames_like(self.dataset.pk, column, pattern, after, limit=20_000)
                 found = BitMap([pk & ORDINAL_MASK for _, pk in rows])
                 part = found, rows[-1] if len(rows) == 20_000 else None
                 cache.put(slot, part, len(found.serialize()))

@@ -118,8 +118,8 @@ def term_ids(key_pk: int, kind: int, values: Sequence[str]) -> Iterator[tuple[in
         )
 
 
-def texts_like(key_pk: int, pattern: Pattern | None) -> list[tuple[int, str]]:
-    """Return (id, text) of a key's texts, or of those that a pattern matches.
+def texts_like(key_pk: int, pattern: Pattern | None, *, limit: int) -> list[tuple[int, str]]:
+    """Return (id, text) of up to `limit` texts of a key, or of those that a pattern matches.
 
     A text that was cut is returned whatever the pattern: its whole is not here.
     """
@@ -129,21 +129,26 @@ def texts_like(key_pk: int, pattern: Pattern | None) -> list[tuple[int, str]]:
         like, values = _like("value", pattern)
         sql += f" AND (({like}) OR LENGTH(value) = %s)"
         params += [*values, TEXT_MAX_CHARS]
-    return fetch(sql, params)
+    return fetch(f"{sql} LIMIT %s", [*params, limit])
 
 
-def frame_ids_like(
-    dataset_pk: int, pattern: Pattern, after: tuple[str, int] | None, *, limit: int
+def frames_like(
+    dataset_pk: int,
+    column: Literal["frame_id", "context_id"],
+    pattern: Pattern,
+    after: tuple[str, int] | None,
+    *,
+    limit: int,
 ) -> list[tuple[str, int]]:
-    """Return (frame_id, id) of the next revisions whose frame_id a pattern matches."""
-    like, params = _like("frame_id", pattern)
+    """Return (text, id) of the next revisions whose id, or context, a pattern matches."""
+    like, params = _like(column, pattern)
     behind = ""
     if after is not None:
-        behind = " AND (frame_id, id) > (%s, %s)"
+        behind = f" AND ({column}, id) > (%s, %s)"
         params += after
     return fetch(
-        f"SELECT frame_id, id FROM {_FRAME} WHERE dataset_id = %s AND {like}{behind} "
-        "ORDER BY frame_id, id LIMIT %s",
+        f"SELECT {column}, id FROM {_FRAME} WHERE dataset_id = %s AND {like}{behind} "
+        f"ORDER BY {column}, id LIMIT %s",
         [dataset_pk, *params, limit],
     )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from frames.index import store
 from frames.index.bitmaps import SEGMENT_BITS, BitMap, from_array, to_array, union
 from frames.index.regions import RegionSet
-from frames.index.terms import TEXT_MAX_CHARS
+from frames.index.terms import TEXT_MAX_CHARS, TEXTS_PER_KEY_MAX
 from frames.models import Frame, Source
 from frames.models.frame import frame_pk, ordinal_of
 from frames.search.errors import QueryError
@@ -137,13 +137,7 @@ class Evaluation:
     def _like(self, clause: Like, within: BitMap) -> BitMap:
         field = clause.field
         if field == "id":
-            if len(within) <= _FEW:
-                return self._on_rows(clause, within)
-            found = BitMap()
-            for part in self.index.ids_like(clause.pattern):
-                self._check_time(clause)
-                found |= part
-            return found & within
+            return self._column_like("frame_id", clause, within)
         if field == "sources.uri":
             return self._with_source(clause, store.source_like("uri", clause.pattern), within)
         if field == "saved_in_version":
@@ -151,11 +145,24 @@ class Evaluation:
         if field.startswith("rois."):
             return self.index.frames_of(self._regions_like(clause, within)) & within
         sure, unsure = self._terms_like(clause)
+        if len(sure) > TEXTS_PER_KEY_MAX:
+            return self._column_like("context_id", clause, within)
         found = self.index.with_terms(sure) & within
         doubtful = (self.index.with_terms(unsure) & within) - found
         if self.index.is_overflowed(field):
             doubtful = (self.index.has(field) & within) - found
         return found | self._on_rows(clause, doubtful)
+
+    def _column_like(
+        self, column: Literal["frame_id", "context_id"], clause: Like, within: BitMap
+    ) -> BitMap:
+        if len(within) <= _FEW:
+            return self._on_rows(clause, within)
+        found = BitMap()
+        for part in self.index.frames_like(column, clause.pattern):
+            self._check_time(clause)
+            found |= part
+        return found & within
 
     def _between(self, clause: Between, within: BitMap) -> BitMap:
         field, low, high = clause.field, clause.low, clause.high

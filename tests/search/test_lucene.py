@@ -236,7 +236,9 @@ def test_the_database_and_python_agree_on_a_pattern(version: Version, text: str)
         version = add_frames(version, [make_frame(each, context_id=each) for each in ids])
     index = DatasetIndex(Dataset.objects.get(pk=version.dataset_id))
     wanted = {each for each in [*FRAMES, *ids] if pattern(text).matches(each)}
-    rows = Frame.objects.at(index.dataset, BitMap().union(*index.ids_like(pattern(text))))
+    rows = Frame.objects.at(
+        index.dataset, BitMap().union(*index.frames_like("frame_id", pattern(text)))
+    )
     assert set(rows.values_list("frame_id", flat=True)) == wanted
     contexts = {value for _, value in index.text_terms("context_id", pattern(text))}
     assert contexts == {each for each in ["drive", "other", *ids] if pattern(text).matches(each)}
@@ -357,6 +359,19 @@ def test_a_long_context_is_found_by_its_whole_id() -> None:
     version = make_version(frames=[make_frame(end, context_id=long + end) for end in "ab"])
     assert search(version, f"context_id:{long}a") == {"a"}
     assert search(version, "context_id:c*b") == {"b"}
+
+
+def test_a_pattern_of_very_many_contexts_is_asked_of_the_frames(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A folder of a million pictures has as many contexts."""
+    frames = [make_frame(f"{n}", context_id=f"c{n % 7}", timestamp=n) for n in range(30)]
+    version = make_version(frames=frames)
+    monkeypatch.setattr("frames.index.reader.TEXTS_PER_KEY_MAX", 3)
+    monkeypatch.setattr(lucene, "TEXTS_PER_KEY_MAX", 3)
+    monkeypatch.setattr(lucene, "_FEW", 0)
+    assert search(version, "context_id:c?") == {f"{n}" for n in range(30)}
+    assert search(version, "context_id:*3") == {f"{n}" for n in range(3, 30, 7)}
 
 
 def test_a_search_that_takes_too_long_says_so(
