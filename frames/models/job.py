@@ -26,9 +26,10 @@ class Job(models.Model):
     writes frames keeps three bitmaps of ordinals: `staged` are the revisions it has written, which
     its version gets all at once at the end, `replaced` those that they take the place of, and
     `seen` every frame met, so that a second one with the same id is found. `selected` are the
-    revisions that an edit is about; what it staged and replaced stays, to be undone. `options` is what was
-    asked, `result` what came of it. `heartbeat_at` is renewed with each batch; a running job
-    whose heartbeat is old is sent again by the sweep.
+    revisions that an edit is about; what it staged and replaced stays, to be undone. An export's
+    `staged` are the revisions that it writes to its file. `options` is what was asked, `result`
+    what came of it. `heartbeat_at` is renewed with each batch; a running job whose heartbeat is
+    old is sent again by the sweep.
     """
 
     class Kind(models.TextChoices):

@@ -69,7 +69,7 @@ def job_or_404(user: User, job_uid: str) -> Job:
     """Return a job of a project the user is in, with its project, dataset and version."""
     jobs = Job.objects.visible_to(user).select_related("project", "dataset", "version")
     # The bitmaps an import goes on with can be megabytes, and the page is asked every second.
-    jobs = jobs.defer("staged", "replaced", "seen")
+    jobs = jobs.defer("staged", "replaced", "seen", "selected")
     return get_object_or_404(jobs, uid=job_uid)
 
 

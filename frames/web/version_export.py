@@ -176,4 +176,6 @@ def version_export(
 def _earlier(version: Version) -> list[EarlierExport]:
     """Return the newest exports of a version; one query."""
     found = Job.objects.filter(version=version, kind=Job.Kind.EXPORT)
-    return [EarlierExport(job) for job in found.defer("staged", "replaced", "seen")[:SHOWN]]
+    return [
+        EarlierExport(job) for job in found.defer("staged", "replaced", "seen", "selected")[:SHOWN]
+    ]
