@@ -12,10 +12,11 @@ from django.urls import reverse
 from frames.models import Grant, Version
 from frames.models.base import name_key
 from frames.web.addresses import compare_address, version_address
+from frames.web.lineage import outline, with_ancestors
 from frames.web.text import count, elapsed, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from frames.models.version import VersionQuerySet
@@ -26,8 +27,6 @@ _KEPT: Final = ("q", "label", "versions", "find")
 ROWS_MAX: Final = 100
 # Up to so many versions a tree reads who was made from whom: 4 ms, and as much to sort.
 TREE_VERSIONS_MAX: Final = 2_000
-# Deeper forks are not moved further to the right, so that names have room.
-TREE_INDENTS_MAX: Final = 6
 FIND_MAX_CHARS: Final = 255
 
 
@@ -233,27 +232,20 @@ class _Reader:
             wanted = list(found.values_list("pk", flat=True)[:ROWS_MAX])
         else:
             wanted = [self.shown.pk, *parents]
-        drawn = _with_ancestors(wanted, above)
-        below: dict[int | None, list[int]] = {}
-        for pk in parents:
-            if pk in drawn:
-                descends = above.get(pk) in drawn
-                below.setdefault(above[pk] if descends else None, []).append(pk)
-        places = list(_descend(below))
+        drawn = with_ancestors(wanted, above, ROWS_MAX)
+        # Those alone that are still there: one may be deleted in this moment.
         rows = _light(Version.objects.filter(pk__in=drawn)).in_bulk()
         matching = set(wanted)
-        following = [*(level for _, level, _ in places[1:]), 0]
         return [
             self._row(
-                rows[pk],
-                is_muted=pk not in matching,
-                is_merge=len(parents[pk]) > 1,
-                opens=after > level,
-                forks=len(below.get(pk, ())) > 1 and indent < TREE_INDENTS_MAX,
-                closes=max(0, level - after),
+                rows[place.pk],
+                is_muted=place.pk not in matching,
+                is_merge=len(parents[place.pk]) > 1,
+                opens=place.opens,
+                forks=place.forks,
+                closes=place.closes,
             )
-            for (pk, level, indent), after in zip(places, following, strict=False)
-            if pk in rows
+            for place in outline((pk for pk in parents if pk in rows), above)
         ]
 
     def _row(self, version: Version, **place: Any) -> VersionRow:
@@ -294,31 +286,3 @@ def _querystring(params: Mapping[str, str]) -> str:
 def _light(versions: VersionQuerySet) -> VersionQuerySet:
     """Leave out what can be large and no row shows."""
     return versions.defer("description", "metadata", "sample", "tags")
-
-
-def _with_ancestors(wanted: Sequence[int], above: Mapping[int, int]) -> set[int]:
-    """Return the versions and those they descend from, at most ROWS_MAX, the first wanted first."""
-    drawn: set[int] = set()
-    for pk in wanted:
-        at: int | None = pk
-        while at is not None and at not in drawn:
-            if len(drawn) == ROWS_MAX:
-                return drawn
-            drawn.add(at)
-            at = above.get(at)
-    return drawn
-
-
-def _descend(below: Mapping[int | None, Sequence[int]]) -> Iterator[tuple[int, int, int]]:
-    """Yield each version before those that descend from it, with its generation.
-
-    And with how many of the versions it descends from have several children: a line of versions
-    goes straight down, however long it is.
-    """
-    waiting = [(pk, 0, 0) for pk in reversed(below.get(None, ()))]
-    while waiting:
-        pk, generation, forks = waiting.pop()
-        yield pk, generation, forks
-        children = below.get(pk, ())
-        forks += len(children) > 1
-        waiting += [(child, generation + 1, forks) for child in reversed(children)]
