@@ -8,14 +8,9 @@
 class RangeBrush extends HTMLElement {
   connectedCallback() {
     this.edges = this.dataset.edges.split(" ");
+    this.frames = this.dataset.frames.split(" ").map(Number);
     this.plot = this.querySelector(".plot");
-    this.bins = this.edges.length - 1;
-    // A bin without frames has no bar.
-    const { width } = this.plot.querySelector("svg").viewBox.baseVal;
-    this.bars = [...this.plot.querySelectorAll("rect")].map((bar) => ({
-      bar,
-      at: Math.round((bar.x.baseVal.value / width) * this.bins),
-    }));
+    this.band = this.plot.querySelector(".band");
     this.form = this.querySelector("form");
     this.fields = [this.form.elements.low, this.form.elements.high];
     this.sliders = this.fields.map((field, side) => this.makeSlider(field, side));
@@ -47,7 +42,9 @@ class RangeBrush extends HTMLElement {
     const last = this.edges.length - 1;
     const at = this.fields.map((field, side) => {
       if (field.value === "") return side ? last : 0;
-      const beyond = this.edges.findIndex((edge) => Number(edge) >= Number(field.value));
+      const number = Number(field.value);
+      if (side === 0) return Math.max(0, this.edges.findLastIndex((edge) => Number(edge) <= number));
+      const beyond = this.edges.findIndex((edge) => Number(edge) >= number);
       return beyond < 0 ? last : beyond;
     });
     this.sliders.forEach((slider, side) => {
@@ -87,7 +84,7 @@ class RangeBrush extends HTMLElement {
   binAt(event) {
     const box = this.plot.getBoundingClientRect();
     const share = (event.clientX - box.left) / box.width;
-    return Math.min(this.bins - 1, Math.max(0, Math.floor(share * this.bins)));
+    return Math.min(this.frames.length - 1, Math.max(0, Math.floor(share * this.frames.length)));
   }
 
   onDown(event) {
