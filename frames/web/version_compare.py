@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect
 
+from frames.formats.csv_writer import inert
 from frames.previews.spec import PREVIEW_EDGE_PX
 from frames.search import compare
 from frames.search.errors import QueryError
@@ -369,15 +370,10 @@ def _csv_lines(comparison: Comparison) -> Iterator[str]:
                         ]
                     )
                 cells = (side, frame.frame_id, frame.context_id, f"{frame.timestamp:g}", what)
-                yield writer.writerow([_inert(cell) for cell in cells])
+                yield writer.writerow([inert(cell) for cell in cells])
             if page.next is None:
                 break
             query = query.with_(after=page.next)
-
-
-def _inert(cell: str) -> str:
-    """Keep a spreadsheet from taking a text of the data for a formula."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 class _Echo:
