@@ -16,8 +16,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from frames.actions import versions
-from frames.actions.datasets import CURRENT
-from frames.actions.fields import Refused
+from frames.actions.fields import NAME_MAX_CHARS, Refused
 from frames.actions.versions import CONFLICTS_LISTED_MAX
 from frames.models import Grant
 from frames.search.compare import frame_changes
@@ -178,7 +177,7 @@ class MergePage:
             query.append(("rule", self.rule))
         if self.page > 1:
             query.append(("page", self.page))
-        if self.name != CURRENT:
+        if self.name != _default_name(self.parents):
             query.append(("name", self.name))
         if self.description:
             query.append(("description", self.description))
@@ -239,9 +238,14 @@ def _page(dataset: Dataset, given: QueryDict) -> MergePage:
         picks=picks,
         rule=rule,
         page=page,
-        name=given.get("name", CURRENT),
+        name=given.get("name", _default_name(parents)),
         description=given.get("description", ""),
     )
+
+
+def _default_name(parents: Sequence[Version]) -> str:
+    """Return the name of a version nobody has named yet."""
+    return f"Merge of {', '.join(parent.name for parent in parents)}"[:NAME_MAX_CHARS]
 
 
 def _picks(given: QueryDict, conflicts: int, parents: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from PIL import Image
 
 from frames.actions import checks, jobs, versions
 from frames.actions.fields import Refused
+from frames.actions.imports import import_path
 from frames.formats.base import FrameData, SourceData
 from frames.index import membership
 from frames.index.bitmaps import load
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.contrib.auth.models import User
+
+    from frames.models import Project
 
 pytestmark = pytest.mark.django_db
 
@@ -551,3 +555,43 @@ def test_a_deleted_version_is_not_checked(clean: Version) -> None:
     assert "has been deleted" in job.message
     with transaction.atomic(), pytest.raises(Refused, match="deleted"):
         checks.start_check(clean, actor=None, fetch=False)
+
+
+# --- real data ----------------------------------------------------------------------------
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    "path", ["camvid/frames.json", "photos/", "nuscenes/sample.json", "video/demo.mp4"]
+)
+def test_real_data_raises_no_false_alarm(shared_data: Path, project: Project, path: str) -> None:
+    job = import_path(str(shared_data / path), dataset_name="Real", project=project)
+    assert job.version is not None
+    assert job.version.frame_count > 0
+    assert found(job.version, fetch=True) == {}
+
+
+@pytest.mark.shared_data
+def test_every_mask_of_a_class_without_a_label_is_found(
+    shared_data: Path, project: Project, tmp_path: Path
+) -> None:
+    """CamVid without the label of one class, and without the regions that say it again."""
+    folder = shared_data / "camvid"
+    truth = json.loads((folder / "truth.json").read_text())
+    manifest = json.loads((folder / "frames.json").read_text())
+    legend = manifest["version"]["metadata"]["mask_labels"]["_all_"]
+    legend[:] = [entry for entry in legend if entry["labels"] != ["bicyclist"]]
+    for frame in manifest["frames"]:
+        frame["rois"] = []
+        for source in frame["sources"]:
+            for file in (source, *source["masks"]):
+                file["uri"] = (folder / file["uri"]).as_uri()
+    path = tmp_path / "frames.json"
+    path.write_text(json.dumps(manifest))
+    project.media_allow = [folder.as_uri() + "/"]
+    project.save()
+    job = import_path(str(path), dataset_name="CamVid", project=project)
+    assert job.version is not None
+    (kind, frames), *others = found(job.version, fetch=True).items()
+    assert (kind, others) == ("mask-value", [])
+    assert len(frames) == truth["label_frames"]["bicyclist"]
