@@ -71,7 +71,7 @@ def test_the_reviewers_day(
     upper = re.search(r"meta\.sky_fraction:\[\* TO ([\d.]+)\]", query)
     assert upper is not None, query
     narrowed = [f for f in found if f["meta"]["sky_fraction"] <= float(upper[1])]
-    assert 0 < len(narrowed) < len(found)
+    assert 0 < len(narrowed) < len(found), query
     expect(page.get_by_text(f"{len(narrowed)} out of {len(frames)} found")).to_be_visible()
 
     # A hit says why it is one, and which of its regions.
