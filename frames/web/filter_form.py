@@ -39,7 +39,10 @@ T = TypeVar("T", int, float)
 
 @dataclass(slots=True)
 class RuleForm:
-    """A region rule; `added` is the label being typed, `focus` says that it was just changed."""
+    """A region rule; `added` is the label being typed, `focus` says that it was just changed.
+
+    `wrong` names what `problem` is about: confidence, count or lucene.
+    """
 
     excludes: bool = False
     is_lucene: bool = False
@@ -51,6 +54,7 @@ class RuleForm:
     most: str = ""
     lucene: str = ""
     problem: str = ""
+    wrong: str = ""
     note: str = ""
     focus: bool = False
 
@@ -104,12 +108,15 @@ class RuleForm:
 
     def rule(self) -> RegionRule:
         """Return the rule; what is wrong is told in `problem`."""
-        self.problem = ""
+        self.problem = self.wrong = ""
         self.take()
         try:
+            self.wrong = "count"
             count = _pair(self.least, self.most, _whole, "The number of regions")
+            self.wrong = "confidence"
             confidence = _pair(self.low, self.high, _share, "The confidence")
             if self.is_lucene and self.lucene:
+                self.wrong = "lucene"
                 parse_inside(self.lucene, "rois")
                 confidence = (None, None)
             elif confidence != (None, None) and not self.labels:
@@ -117,6 +124,7 @@ class RuleForm:
         except QueryError as error:
             self.problem = error.message
             return RegionRule()
+        self.wrong = ""
         least, most = count
         return RegionRule(
             excludes=self.excludes,

@@ -305,3 +305,11 @@ def test_builder_is_sent_only_by_who_may_see_the_version(
     sent = {"do": "count", "f0.frame": "car"}
     assert browse(outsider).post(f"{base}/filter/", sent).status_code == 404
     assert browse(None).post(f"{base}/filter/", sent)["Location"].startswith("/sign-in/")
+
+
+def test_wrong_number_is_marked_for_who_does_not_see_it(client: Client, base: str) -> None:
+    sent = {"do": "apply", "f0.r0.label": "car", "f0.r0.low": "7", "f0.r0.least": "1"}
+    body = client.post(f"{base}/filter/", sent).content.decode()
+    assert re.search(r'name="f0.r0.low" value="7"[^>]* aria-invalid="true"', body)
+    assert not re.search(r'name="f0.r0.least"[^>]* aria-invalid="true"', body)
+    assert 'id="f0-r0-problem" role="alert">The confidence is a number' in body
