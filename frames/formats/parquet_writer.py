@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from frames.formats.base import About, FrameData, SourceData
 
 ROWS_PER_GROUP: Final = 2_000
+# Frames of ten thousand polygons each fill a group long before their number does.
+NUMBERS_PER_GROUP: Final = 2_000_000
 _ROI_KEYS: Final = frozenset({"label", "poly", "confidence", "sources", "mask", "meta"})
 
 
@@ -31,6 +33,7 @@ class ParquetWriter:
         self._schema = _schema(pyarrow, about)
         self._writer = parquet.ParquetWriter(file, self._schema, compression="zstd")
         self._rows: list[dict[str, Any]] = []
+        self._numbers = 0
 
     def write(self, frame: FrameData) -> None:
         """Write the next frame."""
@@ -45,7 +48,8 @@ class ParquetWriter:
                 "extra": _json(frame.extra or None),
             }
         )
-        if len(self._rows) >= ROWS_PER_GROUP:
+        self._numbers += sum(len(roi.get("poly") or ()) for roi in frame.rois)
+        if len(self._rows) >= ROWS_PER_GROUP or self._numbers > NUMBERS_PER_GROUP:
             self._write_group()
 
     def finish(self) -> None:
@@ -56,7 +60,7 @@ class ParquetWriter:
 
     def _write_group(self) -> None:
         table = self._arrow.Table.from_pylist(self._rows, schema=self._schema)
-        self._rows = []
+        self._rows, self._numbers = [], 0
         self._writer.write_table(table)
 
 

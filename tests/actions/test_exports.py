@@ -496,7 +496,29 @@ def test_it_asks_few_queries_a_chunk(project: Project, monkeypatch: pytest.Monke
         return len(captured)
 
     few, many = queries(FrameQuery(q="timestamp:[0 TO 99]")), queries(ALL)
-    assert many - few <= 5 * 7
+    assert many - few <= 5 * 8
+
+
+def test_large_frames_are_read_a_few_at_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chunk of frames of ten thousand polygons each would not fit the memory."""
+    large = [{"label": ["car"], "poly": [1, 2, 3, 4, 5, 6] * 50}]
+    frames = [
+        make_frame(f"{n}", timestamp=n, rois=large if n in (3, 4, 5) else []) for n in range(9)
+    ]
+    version = make_version(project, frames)
+    sizes = []
+    read = exports._read
+
+    def spy(dataset_pk: int, ordinals: list[int]) -> Any:
+        sizes.append(len(ordinals))
+        return read(dataset_pk, ordinals)
+
+    monkeypatch.setattr(exports, "_read", spy)
+    monkeypatch.setattr(exports, "READ_MAX_CHARS", 700)
+    assert ids(run(version)) == [f"{n}" for n in range(9)]
+    assert sizes == [4, 1, 4]
 
 
 def test_a_name_of_the_dataset_cannot_leave_the_folder(project: Project) -> None:

@@ -79,3 +79,7 @@ def test_rows_are_written_in_groups(monkeypatch: Any) -> None:
     file = parquet.ParquetFile(io.BytesIO(data))
     assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [10, 10, 5]
     assert file.read().column("id").to_pylist() == [str(n) for n in range(25)]
+
+    monkeypatch.setattr(parquet_writer, "NUMBERS_PER_GROUP", 3 * len(BOX))
+    file = parquet.ParquetFile(io.BytesIO(write("parquet", frames)[0]))
+    assert file.metadata.row_group(0).num_rows == 4
