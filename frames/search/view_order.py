@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from frames.index.bitmaps import BitMap
+from frames.index.bitmaps import BitMap, from_array
 from frames.index.reader import DatasetIndex
 from frames.models import Frame
 from frames.models.frame import frame_pk, ordinal_of
@@ -257,7 +257,9 @@ def _clips(view: ViewFrames, drawn: Sequence[Drawn], length: int) -> list[list[i
     for item in drawn:
         pk = item.version.dataset_id
         column = columns[pk, contexts_of[pk, item.ordinal]]
-        ordered = column.of(held[item.filter, item.place]).ordinals
+        # Cut to the context first: a version's whole set, as an array, would be made each time.
+        here = held[item.filter, item.place] & from_array(column.ordinals)
+        ordered = column.of(here).ordinals
         at = int(np.flatnonzero(ordered == item.ordinal)[0])
         clips.append(ordered[at : at + length].tolist() if at % length == 0 else [])
     return clips

@@ -124,6 +124,7 @@ class ViewForm:
     @classmethod
     def from_post(cls, given: QueryDict) -> ViewForm:
         """Read what a person has sent."""
+        given = _without_nulls(given)
         texts = {name: given.get(name, "") for name in ("project", "name", "description", "saved")}
         rule_names = RuleFields.__dataclass_fields__
         rules = _rows(given, {name: f"rule.{name}" for name in rule_names if name != "exclude"})
@@ -334,11 +335,6 @@ class ViewFormPage:
         return dict(reversed(self.problems))
 
     @property
-    def general(self) -> str:
-        """What is wrong with no one field."""
-        return self.errors.get("", "")
-
-    @property
     def inputs(self) -> list[InputRow]:
         """The rows of the input."""
         rows = []
@@ -415,7 +411,7 @@ def view_create(request: SignedInRequest) -> HttpResponse:
     if not projects:
         raise PermissionDenied
     if request.method == "GET":
-        form = _new_form(request.user, request.GET, projects)
+        form = _new_form(request.user, _without_nulls(request.GET), projects)
         return _show(request, form, None)
     form = ViewForm.from_post(request.POST)
     return _answer(request, form, None)
@@ -525,7 +521,8 @@ def _save(user: User, form: ViewForm, view: DataView | None, definition: Definit
 def _add_version(request: SignedInRequest, form: ViewForm, _: int) -> ViewForm:
     """Add the newest published version of the chosen dataset, or its newest."""
     datasets = Dataset.objects.visible_to(request.user)
-    dataset = datasets.filter(uid=request.POST.get("add_dataset", "")).first()
+    uid = _without_nulls(request.POST).get("add_dataset", "")
+    dataset = datasets.filter(uid=uid).first()
     if dataset is None:
         return form
     taken = {scope.version for scope in form.versions if scope.dataset == dataset.uid}
@@ -695,6 +692,14 @@ def _new_form(user: User, given: Mapping[str, str], projects: Sequence[Project])
         versions=(Scope(version.dataset.uid, version.uid),),
         filters=(FilterFields(q=text),),
     )
+
+
+def _without_nulls(given: QueryDict) -> QueryDict:
+    """Return what was sent without null characters, which PostgreSQL refuses to be asked for."""
+    cleaned = given.copy()
+    for name, values in given.lists():
+        cleaned.setlist(name, [str(value).replace("\x00", "") for value in values])
+    return cleaned
 
 
 def _rows(given: QueryDict, names: Mapping[str, str]) -> list[dict[str, str]]:

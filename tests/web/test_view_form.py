@@ -321,6 +321,31 @@ def test_forms_that_no_page_sends_are_answered(browse: Browse, editor: User, jun
     assert response.status_code in (200, 400)
 
 
+@pytest.mark.parametrize(
+    ("field", "do"),
+    [
+        ("project", "save"),
+        ("name", "save"),
+        ("version.dataset", "save"),
+        ("version.version", "check"),
+        ("filter.scope", "save"),
+        ("filter.q", "save"),
+        ("mapping.target", "save"),
+        ("numbers", "save"),
+        ("add_dataset", "add-version"),
+    ],
+)
+def test_null_characters_are_no_error_of_the_site(
+    filled: dict[str, Any], browse: Browse, editor: User, field: str, do: str
+) -> None:
+    client = browse(editor)
+    sent = {**filled, field: ["\x00", "\x00a"] if field.startswith("filter") else "\x00", "do": do}
+    assert client.post("/views/new/", sent).status_code in (200, 302, 400, 404)
+    assert client.get("/views/new/?version=%00&q=%00&label=%00&project=%00").status_code == 200
+    for act in ({"one": "archive \x00"}, {"action": "archive", "view": "\x00"}):
+        assert client.post("/views/act/", act).status_code in (302, 404)
+
+
 def test_the_frame_browser_s_filter_begins_a_view(
     version: Version, base: str, browse: Browse, editor: User
 ) -> None:
