@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from django.core.management.base import BaseCommand, CommandError
+from typing import TYPE_CHECKING
 
 from frames.index.rebuild import reindex
-from frames.models import Dataset
+from frames.management.datasets import DatasetsCommand
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
+    from frames.models import Dataset
 
 
-class Command(BaseCommand):
+class Command(DatasetsCommand):
     """Rebuild the derived part of the index; what versions hold is not touched."""
 
     help = "Make the postings of all datasets, or of those named, again from their rows."
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take dataset ids."""
-        parser.add_argument("datasets", nargs="*", metavar="DATASET_ID")
-
-    def handle(self, *args: Any, datasets: list[str], **options: Any) -> None:
+    def handle_datasets(self, datasets: list[Dataset]) -> None:
         """Rebuild one dataset after the other."""
-        chosen = Dataset.objects.live().order_by("pk")
-        if datasets:
-            chosen = chosen.filter(uid__in=datasets)
-            if missing := set(datasets) - set(chosen.values_list("uid", flat=True)):
-                raise CommandError(f"no such dataset: {', '.join(sorted(missing))}")
-        for dataset in chosen:
+        for dataset in datasets:
             count = reindex(dataset.pk)
             self.stdout.write(f"{dataset.name}: {count} frame revisions indexed")
