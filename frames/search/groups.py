@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from frames.index.bitmaps import to_array
 from frames.index.terms import NUMBER, TEXT, VALUE_KINDS
 from frames.models import Frame
-from frames.search import order, values
+from frames.search import contexts, order, values
 from frames.search.errors import QueryError
 from frames.search.query import GROUP_URL, decode_after, encode_after, foreign_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    import numpy.typing as npt
 
     from frames.index.bitmaps import BitMap
     from frames.index.reader import DatasetIndex, TermFrames
     from frames.search.query import FrameQuery
-
-# Past so many contexts without a page of groups, all of them are counted at once: as long as a
-# walk along 10,000 contexts the first time, a tenth of it from the cache.
-WALK_MAX: Final = 2_048
 
 
 class Group(NamedTuple):
@@ -113,12 +110,23 @@ def _contexts(
         yield from _wanted(terms, members, matched, query)
         return
     walk = index.walk("context_id", after=after, descending=query.descending)
-    for term in islice(walk, WALK_MAX):
+    for term in islice(walk, contexts.WALK_MAX):
         after = term.value
         yield from _wanted([term], members, matched, query)
-    if next(walk, None) is not None:
-        terms = _counted(index, members, matched, after, query, limit)
-        yield from _wanted(terms, members, matched, query)
+    if next(walk, None) is None:
+        return
+
+    def wanted(count: Callable[[BitMap], npt.NDArray[np.int64]]) -> npt.NDArray[np.bool_]:
+        hits = count(matched)
+        if query.scope == "any":
+            return np.greater(hits, 0)
+        held = count(members)
+        if query.scope == "every":
+            return np.greater(hits, 0) & np.equal(hits, held)
+        return np.greater(held, 0) & np.equal(hits, 0)
+
+    terms = contexts.behind(index, wanted, after, limit, descending=query.descending)
+    yield from _wanted(terms, members, matched, query)
 
 
 def _wanted(
@@ -144,28 +152,3 @@ def _of_few(
     while found:
         yield from index.texts("context_id", found[:size])
         found, size = found[size:], size * 4
-
-
-def _counted(
-    index: DatasetIndex,
-    members: BitMap,
-    matched: BitMap,
-    after: str | None,
-    query: FrameQuery,
-    limit: int,
-) -> list[TermFrames]:
-    """Return the next wanted contexts, having counted the frames of all of them."""
-    terms, numbers = index.numbering("context_id")
-    held = np.bincount(numbers[to_array(members)], minlength=len(terms))
-    hits = np.bincount(numbers[to_array(matched)], minlength=len(terms))
-    if query.scope == "none":
-        wanted = np.flatnonzero((held > 0) & (hits == 0))
-    else:
-        wanted = np.flatnonzero((hits > 0) & ((hits == held) | (query.scope == "any")))
-    if after is not None:
-        (context,) = index.texts("context_id", [after])
-        place = int(numbers[context.frames.min()])
-        wanted = wanted[wanted < place] if query.descending else wanted[wanted > place]
-    if query.descending:
-        wanted = wanted[::-1]
-    return index.texts_of(terms[wanted[:limit]].tolist())

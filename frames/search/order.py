@@ -7,6 +7,7 @@ or the terms, and what the filter does not hold is passed over.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from frames.index import store
@@ -21,7 +22,7 @@ from frames.search.values import page_by_rows, page_by_value
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from frames.index.reader import DatasetIndex
+    from frames.index.reader import DatasetIndex, TermFrames
     from frames.search.query import FrameQuery
 
 # So many rows are read and sorted in about 10 ms; walking to them could take the whole index.
@@ -29,6 +30,8 @@ DIRECT_MAX: Final = 2_000
 # Where more than one revision in so many matches, a walk meets a page of them soon.
 SPARSE_RATIO: Final = 20
 _READ_CHUNK: Final = 10_000
+# Reading a row by its key takes as long as so many rows of a scan along an index.
+READ_COST: Final = 3
 
 
 def is_sparse(index: DatasetIndex, matched: BitMap) -> bool:
@@ -121,23 +124,40 @@ def _by_columns(
     if not matched:
         return []
     if is_sparse(index, matched):
-        rows = sorted(
-            ((tuple(row[1:]), row[0]) for row in read(index, matched, columns)),
-            reverse=descending,
-        )
-        if place is not None:
-            edge = tuple(place)
-            rows = [row for row in rows if (row[0] < edge if descending else row[0] > edge)]
-        return [(ordinal, encode_after(*values)) for values, ordinal in rows[:limit]]
+        return _least(index, matched, columns, place, limit, descending=descending)
     found: list[tuple[int, str]] = []
     # As many rows as should hold a page, if the matches lie evenly among all revisions.
     chunk = 64 + 2 * limit * index.dataset.next_ordinal // len(matched)
-    for ordinal, values in _scan(index, columns, place, descending=descending, chunk=chunk):
+    # Where the matches lie late, scanning for them costs more than reading all of them.
+    scan = _scan(index, columns, place, descending=descending, chunk=chunk)
+    for ordinal, values in islice(scan, READ_COST * len(matched)):
         if ordinal in matched:
             found.append((ordinal, encode_after(*values)))
             if len(found) == limit:
-                break
-    return found
+                return found
+    if next(scan, None) is None:
+        return found
+    return _least(index, matched, columns, place, limit, descending=descending)
+
+
+def _least(
+    index: DatasetIndex,
+    matched: BitMap,
+    columns: Sequence[str],
+    place: list[Any] | None,
+    limit: int,
+    *,
+    descending: bool,
+) -> list[tuple[int, str]]:
+    """Read the columns of all matches, and return the first behind a place in their order."""
+    first: list[tuple[tuple[Any, ...], int]] = []
+    edge = None if place is None else tuple(place)
+    for part in chunks(list(matched), _READ_CHUNK):
+        rows = [(tuple(row[1:]), row[0]) for row in read(index, BitMap(part), columns)]
+        if edge is not None:
+            rows = [row for row in rows if (row[0] < edge if descending else row[0] > edge)]
+        first = sorted([*first, *rows], reverse=descending)[:limit]
+    return [(ordinal, encode_after(*values)) for values, ordinal in first]
 
 
 def _scan(
@@ -182,7 +202,7 @@ def _by_context(
     missing = limit - len(found)
     if missing > 0:
         after = None if place is None else place[0]
-        for term in index.walk("context_id", after=after, descending=query.descending):
+        for term in _contexts(index, matched, after, missing, descending=query.descending):
             here = term.frames & matched
             if here:
                 wanted.append((term.value, here))
@@ -190,6 +210,20 @@ def _by_context(
                 if missing <= 0:
                     break
     return (found + _inside(index, wanted, query, None, limit))[:limit]
+
+
+def _contexts(
+    index: DatasetIndex, matched: BitMap, after: str | None, limit: int, *, descending: bool
+) -> Iterator[TermFrames]:
+    """Yield the next contexts; past so many of them only those that hold a match, up to `limit`."""
+    walk = index.walk("context_id", after=after, descending=descending)
+    for term in islice(walk, contexts.WALK_MAX):
+        after = term.value
+        yield term
+    if next(walk, None) is not None:
+        yield from contexts.behind(
+            index, lambda count: count(matched) > 0, after, limit, descending=descending
+        )
 
 
 def _inside(

@@ -97,7 +97,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     by_rows = request.param == "by rows"
     monkeypatch.setattr("frames.search.order.is_sparse", lambda index, matched: by_rows)
     if request.param == "by counting":
-        monkeypatch.setattr("frames.search.groups.WALK_MAX", 1)
+        monkeypatch.setattr("frames.search.contexts.WALK_MAX", 1)
 
 
 contexts = st.lists(
@@ -152,7 +152,7 @@ def test_a_filter_that_matches_late_contexts_alone_walks_no_further_than_the_bou
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The second page, and every other question, reads the count of the first from memory."""
-    monkeypatch.setattr("frames.search.groups.WALK_MAX", 4)
+    monkeypatch.setattr("frames.search.contexts.WALK_MAX", 4)
     monkeypatch.setattr("frames.search.order.is_sparse", lambda index, matched: False)
     counts = []
     for count in (100, 1500):

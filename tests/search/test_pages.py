@@ -69,12 +69,15 @@ def all_groups(version: Version, query: FrameQuery, limit: int) -> list[GroupRow
         query = replace(query, after=page.next)
 
 
-@pytest.fixture(params=["by rows", "by walking"])
+@pytest.fixture(params=["by rows", "by walking", "late"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few matches are found through their rows, many by walking; both must be right."""
+    """Few matches are found through their rows, many by a walk, which gives up if they are late."""
     by_rows = request.param == "by rows"
     monkeypatch.setattr("frames.search.order.is_sparse", lambda index, matched: by_rows)
     monkeypatch.setattr("frames.search.order.DIRECT_MAX", 1000 if by_rows else 0)
+    if request.param == "late":
+        monkeypatch.setattr("frames.search.contexts.WALK_MAX", 1)
+        monkeypatch.setattr("frames.search.order.READ_COST", 0)
 
 
 def stored(version: Version, frames: list[FrameData], label: str) -> list[tuple[str, float, str]]:

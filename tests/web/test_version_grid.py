@@ -19,6 +19,7 @@ from tests.web.support import HOSTILE, make_preview
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from django.contrib.auth.models import User
     from django.test import Client
@@ -225,6 +226,30 @@ def test_b9_a_video_given_as_the_preview_has_controls(
     assert re.findall(r'<video class="tile" controls preload="none" src="([^"]+)"', page) == [
         f"/sources/{source.pk}/preview"
     ]
+
+
+def test_b9_bytes_of_a_given_preview_are_served_as_a_source_s_own_are(
+    project: Project,
+    browse: Callable[[User | None], Client],
+    viewer: User,
+    outsider: User,
+    tmp_path: Path,
+) -> None:
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"\0\0\0\x18ftypisom" + b"0" * 100)
+    project.media_allow = [tmp_path.as_uri()]
+    project.save(update_fields=["media_allow"])
+    given = {"given": video.as_uri(), "elsewhere": "file:///etc/hostname", "none": None}
+    sources = [SourceData(name, URI, "image/jpeg", preview=uri) for name, uri in given.items()]
+    make_version(project, [replace(make_frame("one"), sources=sources)])
+    address = {source.source_id: f"/sources/{source.pk}/preview" for source in Source.objects.all()}
+    response = browse(viewer).get(address["given"], headers={"Range": "bytes=4-11"})
+    assert (response.status_code, response["Content-Type"]) == (206, "video/mp4")
+    assert b"".join(response.streaming_content) == b"ftypisom"
+    assert "sandbox" in response["Content-Security-Policy"]
+    assert browse(viewer).get(address["elsewhere"]).status_code == 403
+    assert browse(viewer).get(address["none"]).status_code == 404
+    assert browse(outsider).get(address["given"]).status_code == 404
 
 
 def test_b10_load_more_of_a_table_brings_rows_alone(
