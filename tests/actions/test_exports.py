@@ -503,7 +503,7 @@ def test_large_frames_are_read_a_few_at_once(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A chunk of frames of ten thousand polygons each would not fit the memory."""
-    large = [{"label": ["car"], "poly": [1, 2, 3, 4, 5, 6] * 50}]
+    large = [{"label": ["car"], "poly": [1, 2, 3, 4, 5, 6] * 100}]
     frames = [
         make_frame(f"{n}", timestamp=n, rois=large if n in (3, 4, 5) else []) for n in range(9)
     ]
@@ -516,7 +516,7 @@ def test_large_frames_are_read_a_few_at_once(
         return read(dataset_pk, ordinals)
 
     monkeypatch.setattr(exports, "_read", spy)
-    monkeypatch.setattr(exports, "READ_MAX_CHARS", 700)
+    monkeypatch.setattr(exports, "READ_MAX_CHARS", 2_000)
     assert ids(run(version)) == [f"{n}" for n in range(9)]
     assert sizes == [4, 1, 4]
 
