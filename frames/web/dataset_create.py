@@ -10,7 +10,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from frames.actions.datasets import create_dataset
-from frames.models import Grant
 from frames.web import access
 from frames.web.forms import Field, FormPage, answer_form, name_field
 
@@ -25,13 +24,14 @@ if TYPE_CHECKING:
 @require_http_methods(["GET", "POST"])
 def dataset_create(request: SignedInRequest) -> HttpResponse:
     """Show the form; make the dataset with one empty draft and go to it (D9)."""
-    projects = access.editable_projects(request.user)
+    projects = {project.uid: project for project in access.editable_projects(request.user)}
     if not projects:
         raise PermissionDenied
 
     def create(given: Mapping[str, str]) -> str:
-        project = access.project_or_404(request.user, given["project"])
-        access.require(request.user, project, Grant.Role.EDITOR)
+        project = projects.get(given["project"])
+        if project is None:
+            raise PermissionDenied
         dataset = create_dataset(
             project=project,
             name=given["name"],
@@ -52,7 +52,7 @@ def dataset_create(request: SignedInRequest) -> HttpResponse:
                 "Project",
                 request.GET.get("project", ""),
                 kind="select",
-                choices=[(project.uid, project.name) for project in projects],
+                choices=[(uid, project.name) for uid, project in projects.items()],
                 is_required=True,
             ),
             Field(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from frames.models import AuditEvent, Dataset, Project, Version
 from frames.web.dataset_detail import VERSIONS_LISTED_MAX
+from tests.web.support import HOSTILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +43,9 @@ def test_viewer_makes_no_dataset_even_where_they_edit_elsewhere(
 ) -> None:
     own = Project.objects.create(name="Own")
     own.grants.create(user=viewer, role=20)
-    form = {"project": project.uid, "name": "x"}
-    assert browse(viewer).post("/datasets/new/", form).status_code == 403
+    for uid in (project.uid, "0", "", "\x00", HOSTILE):
+        form = {"project": uid, "name": "x"}
+        assert browse(viewer).post("/datasets/new/", form).status_code == 403
     assert not Dataset.objects.exists()
 
 
