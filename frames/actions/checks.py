@@ -249,7 +249,9 @@ def _fetch_part(
             if answer.reason:
                 found[Kind.UNREACHABLE].frames.add(ordinal_of(pk))
                 found[Kind.UNREACHABLE].add_example(uri=key[0], reason=answer.reason)
-            elif unlabelled := legend.unlabelled(answer.values or (), rois.get(pk, ())):
+                continue
+            unlabelled = legend.unlabelled(answer.values, rois.get(pk, ()))
+            if unlabelled or answer.is_crowded:
                 found[Kind.MASK_VALUE].frames.add(ordinal_of(pk))
                 found[Kind.MASK_VALUE].add_example(uri=key[0], values=unlabelled[:4])
 

@@ -13,7 +13,7 @@ from frames.models import PreviewReason
 from frames.previews.picture import pixel_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
     from frames.media import MediaPolicy
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 THREADS: Final = 8
 TIMEOUT_S: Final = 10.0
-# Of URIs asked last the answers are kept: the frames of one video stand together.
+# Of sources asked last the answers are kept: the frames of one video stand together. Masks are
+# mostly one frame's own, and their answers are large.
 ANSWERS_KEPT: Final = 50_000
 # A host that has failed so often and never answered is not waited for again.
 HOST_FAILURES_MAX: Final = 16
 MASK_MAX_PIXELS: Final = 50_000_000
-MASK_VALUES_MAX: Final = 65_536
+MASK_VALUES_MAX: Final = 4_096
 _SILENT: Final = frozenset({PreviewReason.UNREACHABLE, PreviewReason.TIMED_OUT})
 
 
@@ -34,11 +35,13 @@ _SILENT: Final = frozenset({PreviewReason.UNREACHABLE, PreviewReason.TIMED_OUT})
 class Answer:
     """What is known of a URI: why it cannot be read, empty if it can; and a mask's values.
 
-    `values` are None where it is no mask, cannot be decoded, or has too many values.
+    `values` are empty where it is no picture. `is_crowded` tells that there are more of them than
+    MASK_VALUES_MAX, and so more than anybody gives labels.
     """
 
     reason: str = ""
-    values: list[MaskValue] | None = None
+    values: Sequence[MaskValue] = ()
+    is_crowded: bool = False
 
 
 class Fetcher:
@@ -79,10 +82,12 @@ class Fetcher:
             done, _ = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
             for future in done:
                 key = waiting.pop(future)
-                found[key] = self._answers[key] = future.result()
+                found[key] = future.result()
             on_wait()
-        for key in asked:
-            self._answers.move_to_end(key)
+        for key, answer in found.items():
+            if not key[1]:
+                self._answers[key] = answer
+                self._answers.move_to_end(key)
         while len(self._answers) > ANSWERS_KEPT:
             self._answers.popitem(last=False)
         return found
@@ -113,7 +118,7 @@ class Fetcher:
                 if error.reason in _SILENT:
                     raise
                 return Answer()
-        return Answer(values=values)
+        return Answer(values=values or (), is_crowded=values is None)
 
 
 class Legend:

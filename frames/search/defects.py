@@ -94,9 +94,11 @@ def label_case(index: DatasetIndex, members: BitMap) -> Found:
     found = Found()
     several = [sorted(written, reverse=True) for written in spellings.values() if len(written) > 1]
     for written in sorted(several, reverse=True):
-        for _, label in written[1:]:
-            found.frames |= index.text("label", label) & members
         found.add_example(labels=[[label, frames] for frames, label in written])
+    rarer = [label for written in several for _, label in written[1:]]
+    for part in store.chunks(rarer):
+        for term in index.texts("label", part):
+            found.frames |= term.frames & members
     return found
 
 

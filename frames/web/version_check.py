@@ -18,12 +18,13 @@ from frames.search.errors import QueryError
 from frames.search.query import GROUP_NONE, FrameQuery
 from frames.web import access
 from frames.web.addresses import frame_address, version_address
+from frames.web.cards import frame_json
 from frames.web.drawn import drawn_rows
 from frames.web.http import respond
 from frames.web.overlay import shape_of
 from frames.web.pictures import ratio_of
 from frames.web.text import count, elapsed, moment, plural
-from frames.web.version_detail import frame_json, refused_json
+from frames.web.version_detail import refused_json
 from frames.web.versions import version_json
 
 if TYPE_CHECKING:
@@ -379,7 +380,7 @@ def _example(kind: Kind, example: dict[str, Any]) -> str:
     if kind == Kind.MASK_VALUE:
         # A value is written in several ways; the first is the file's own.
         values = ", ".join(str(value[0]) for value in example["values"])
-        return f"{values} in {example['uri']}"
+        return f"{values or 'thousands of values'} in {example['uri']}"
     if kind == Kind.COLLISION:
         frames = plural(example["frames"], "frame")
         return f"{frames} at {moment(example['timestamp'])} of {example['context']}"

@@ -315,6 +315,9 @@ def test_mask_values_without_a_label_are_found(clean: Version, folder: Path) -> 
     palette.putpalette([0, 0, 0, 9, 9, 9, 128, 64, 128])
     palette.putpixel((1, 0), 2)
     deep = Image.fromarray(np.array([[0, 7, 40_000]], dtype=np.uint16))
+    crowded = Image.fromarray(np.arange(5_000, dtype=np.uint16)[None])
+    text = folder / "mask.txt"
+    text.write_text("no picture")
     road = {"label": ["lane"], "mask": {"id": "00", "value": [1, 2, 3]}}
     version = make_version(
         clean.dataset.project,
@@ -328,7 +331,8 @@ def test_mask_values_without_a_label_are_found(clean: Version, folder: Path) -> 
             masked("transparent", picture, colored("t.png", (1, 2, 3, 0), (7, 7, 7, 255))),
             masked("palette", picture, save(folder, "p.png", palette)),
             masked("deep", picture, save(folder, "deep.png", deep)),
-            masked("no picture", picture, Path(__file__).as_uri().replace("file:", "file:")),
+            masked("crowded", picture, save(folder, "many.png", crowded)),
+            masked("no picture", picture, text.as_uri()),
         ],
     )
     versions.update_version(
@@ -345,7 +349,7 @@ def test_mask_values_without_a_label_are_found(clean: Version, folder: Path) -> 
         },
     )
     result = found(version, fetch=True)
-    assert result["mask-value"] == {"grey 8", "strange colour", "deep"}
+    assert result["mask-value"] == {"grey 8", "strange colour", "deep", "crowded"}
     assert "mask-value" not in check(version), "masks are not looked at without fetching"
 
 
