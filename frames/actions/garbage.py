@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 
     from django.contrib.auth.models import User
 
-# A writer of the dataset waits this long for a batch, or a few times as long where it was a
-# surprise: the next one is smaller then.
-BATCH_S: Final = 0.05
-BATCH_MIN: Final = 25
+# About how long a batch holds the dataset's lock. A batch of few revisions is hardly shorter: most
+# of its time goes into the postings of common terms, each written once.
+BATCH_S: Final = 0.1
+BATCH_MIN: Final = 250
 BATCH_MAX: Final = 2_000
 _SOURCES_PER_QUERY: Final = 2_048
 _PREVIEWS_PER_QUERY: Final = 500

@@ -71,21 +71,30 @@ class Removal:
             for key in Key.objects.filter(dataset_id=self.dataset_pk, name__in=part)
         }
         key_of = self._terms(keys)
-        regions = self._regions()
+        regions, region_count = self._regions()
+        # A look-up in a table takes a tenth of the time of a search in a set.
+        frame_is_gone = np.zeros(SEGMENT_SIZE, dtype=bool)
+        frame_is_gone[to_array(self.ordinals) & store.SEGMENT_MASK] = True
+        region_is_gone = np.zeros(region_count, dtype=bool)
+        region_is_gone[to_array(regions)] = True
         kept, emptied = [], []
         for pk, data, numbers in store.rows_by_id(
             Posting,
             [store.row_id(term_pk, self.segment) for term_pk in sorted(key_of)],
             *("bitmap", "numbers"),
         ):
-            gone = regions if is_region_key(key_of[pk >> SEGMENT_BITS].name) else self.ordinals
-            bitmap = load(data) - gone
+            of_regions = is_region_key(key_of[pk >> SEGMENT_BITS].name)
+            bitmap = load(data) - (regions if of_regions else self.ordinals)
             if not bitmap:
                 emptied.append(pk)
                 continue
             if numbers is not None:
                 entries = np.frombuffer(numbers, dtype=ENTRY)
-                numbers = entries[~np.isin(entries["row"], to_array(gone))].tobytes()
+                rows = entries["row"]
+                is_gone = (
+                    region_is_gone[rows] if of_regions else frame_is_gone[rows & store.SEGMENT_MASK]
+                )
+                numbers = entries[~is_gone].tobytes()
             kept.append((pk, len(bitmap), dump(bitmap), numbers))
         store.upsert(Posting, ("id", "cardinality", "bitmap", "numbers"), kept)
         store.delete_ids(Posting, emptied)
@@ -108,12 +117,13 @@ class Removal:
                 found |= dict.fromkeys((pk for pk, _ in shared), key)
         return found
 
-    def _regions(self) -> BitMap:
-        """Return the numbers, inside the segment, of the revisions' regions."""
+    def _regions(self) -> tuple[BitMap, int]:
+        """Return the numbers of the revisions' regions, and how many the segment has given."""
         pk = store.row_id(self.dataset_pk, self.segment)
         found = list(store.rows_by_id(RegionOffsets, [pk], "offsets"))
         offsets = {pk & store.SEGMENT_MASK: np.frombuffer(data, dtype="<u4") for pk, data in found}
-        return regions_of(self.ordinals, offsets).segments.get(self.segment, BitMap())
+        regions = regions_of(self.ordinals, offsets).segments.get(self.segment, BitMap())
+        return regions, int(offsets[self.segment][-1]) if offsets else 0
 
     def _drop_unused(self, key_of: dict[int, Key]) -> None:
         """Delete those of the terms that have no posting left, and keys without a term."""
