@@ -89,6 +89,12 @@ def output_format(name: str) -> OutputFormat:
     return BY_NAME[name]
 
 
+def format_title(job: Job) -> str:
+    """Return what the format of an export is called, also one that is not written any more."""
+    name = str(job.options.get("format", ""))
+    return BY_NAME[name].title if name in BY_NAME else name
+
+
 def start_export(
     *, version: Version, query: FrameQuery, format_name: str, actor: User | None
 ) -> Job:

@@ -103,7 +103,7 @@ class JobPage:
         if self.is_export:
             options = self.job.options
             wanted = [options[key] for key in ("q", "label") if key in options]
-            return ", ".join([exports.output_format(options["format"]).title, *wanted])
+            return ", ".join([exports.format_title(self.job), *wanted])
         is_upload = self.job.uri.startswith(settings.UPLOADS_DIR.as_uri())
         return f"uploaded: {self.name}" if is_upload else self.job.uri
 

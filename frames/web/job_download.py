@@ -35,7 +35,8 @@ def job_download(
     kept_as: str = job.result["file"]
     name = kept_as.rpartition("/")[2]
     disposition = content_disposition_header(True, name) or "attachment"  # noqa: FBT003
-    content_type = BY_NAME[job.options["format"]].content_type
+    output = BY_NAME.get(job.options["format"])
+    content_type = output.content_type if output else "application/octet-stream"
     storage = storages["exports"]
     if not isinstance(storage, FileSystemStorage):
         headers = {

@@ -49,8 +49,7 @@ class EarlierExport:
     @property
     def title(self) -> str:
         """Its format."""
-        name = self.job.options.get("format", "")
-        return next((one.title for one in OUTPUT_FORMATS if one.name == name), name)
+        return exports.format_title(self.job)
 
     @property
     def frames(self) -> str:

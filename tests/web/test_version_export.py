@@ -231,6 +231,15 @@ def test_a_file_that_was_removed_is_said_on_the_pages(client: Client, job: Job, 
     assert "Removed" in client.get(f"{base}/export/").content.decode()
 
 
+def test_a_file_of_a_format_that_is_not_written_any_more_is_still_there(
+    client: Client, job: Job, base: str
+) -> None:
+    Job.objects.filter(pk=job.pk).update(options={"format": "gone"})
+    assert "gone" in client.get(f"/jobs/{job.uid}/").content.decode()
+    assert "gone" in client.get(f"{base}/export/").content.decode()
+    assert len(body(client.get(download(job)))) == job.result["bytes"]
+
+
 def test_who_asked_for_an_export_may_cancel_it_and_other_viewers_may_not(
     browse: Callable[[User | None], Client], viewer: User, editor: User, version: Version
 ) -> None:
