@@ -152,6 +152,8 @@ def hash_view(view_pk: int) -> None:
     if view is None:
         return
     found = views.evaluate(_definition_of(view), _visible_versions(None))
+    if found.error:
+        return  # what took too long is asked again by the sweep
     # Its dataset may have been deleted since: what is not all there has no hash.
     result: dict[str, Any] = (
         {"content_hash": views.content_hash(found)} if found.is_pinned else {"is_pinned": False}

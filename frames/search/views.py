@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from copy import copy
 from dataclasses import dataclass, replace
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 # All versions of a dataset may be many; each is asked each filter.
 VERSIONS_MAX: Final = 500
+# Each filter has a bound of its own for each dataset; a view may have many of both.
+BUDGET_S: Final = 5.0
 _FORMAT: Final = "framedeck data view 1"
 # So many rows are read and sorted at once; more are read along an index, past all revisions.
 READ_AT_ONCE_MAX: Final = 20_000
@@ -137,28 +140,49 @@ class ViewFrames:
 def evaluate(definition: Definition, versions: VersionQuerySet) -> ViewFrames:
     """Return what a view holds now of the versions that may be seen.
 
-    Costs each filter once for each version it covers. Queries: 1 for the versions, 0 or 1 for the
+    Costs each filter once for each dataset it covers. Queries: 1 for the versions, 0 or 1 for the
     members of each, and those of the filters.
     """
     found, missing = _resolve(definition, versions)
-    indexes: dict[int, DatasetIndex] = {}
+    indexes = {version.dataset_id: DatasetIndex(version.dataset) for version in found}
+    members = [indexes[version.dataset_id].members(version) for version in found]
+    deadline = time.monotonic() + BUDGET_S
     results = []
     for item in definition.filters:
-        covered = [(place, v) for place, v in enumerate(found) if item.scope.covers(v)]
+        covered = [place for place, version in enumerate(found) if item.scope.covers(version)]
         parts: list[Part] = []
         error = None
         try:
-            for place, version in covered:
-                index = indexes.setdefault(version.dataset_id, DatasetIndex(version.dataset))
-                frames = index.members(version)
-                if item.q:
-                    frames = frames_matching(index, frames, item.q)
-                parts.append(Part(place, version, frames))
+            matched = _matched(item.q, covered, found, members, indexes, deadline)
+            for place in covered:
+                frames = members[place] & matched[found[place].dataset_id]
+                parts.append(Part(place, found[place], frames))
         except QueryError as refused:
-            parts, error = [], refused
+            error = refused
         is_visible = bool(covered) or item.scope == Scope()
         results.append(FilterFrames(item, parts, [], is_visible, error))
     return ViewFrames(definition, found, _with_own(results), missing)
+
+
+def _matched(
+    q: str,
+    covered: Sequence[int],
+    versions: Sequence[Version],
+    members: Sequence[BitMap],
+    indexes: Mapping[int, DatasetIndex],
+    deadline: float,
+) -> dict[int, BitMap]:
+    """Return what a text matches of each dataset, in all of its versions covered together."""
+    held: dict[int, list[BitMap]] = {}
+    for place in covered:
+        held.setdefault(versions[place].dataset_id, []).append(members[place])
+    found = {}
+    for pk, sets in held.items():
+        if time.monotonic() > deadline:
+            raise QueryError("This view takes too long. Give it fewer filters or datasets.")
+        universe = union(sets)
+        found[pk] = frames_matching(indexes[pk], universe, q) if q else universe
+    return found
 
 
 def labelled(definition: Definition, version: Version, row: FrameRow) -> FrameRow:

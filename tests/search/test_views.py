@@ -132,6 +132,22 @@ def test_a_filter_that_cannot_be_answered_says_so_and_is_not_iterated(version: V
         list(view_order.frames(found))
 
 
+def test_a_filter_matches_of_each_version_what_that_version_holds(two: list[Version]) -> None:
+    for text in ("NOT label:car", "meta.n:[0 TO 12] AND NOT id:f003", "rois:(label:car)"):
+        together = evaluate(*two, filters=[{"q": text}]).filters[0].parts
+        apart = [evaluate(version, filters=[{"q": text}]).filters[0].parts[0] for version in two]
+        assert [part.frames for part in together] == [part.frames for part in apart]
+
+
+def test_a_view_that_takes_too_long_says_so(
+    version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "BUDGET_S", -1.0)
+    error = evaluate(version, filters=[{"q": "label:car"}]).error
+    assert error is not None
+    assert "takes too long" in error.message
+
+
 def test_a_view_of_a_deleted_version_is_there_and_empty(version: Version) -> None:
     asked = definition(version)
     versions.delete_version(version, actor=None)
