@@ -25,20 +25,15 @@ from frames.web.addresses import (
     original_address,
     version_address,
 )
+from frames.web.cards import frame_json
 from frames.web.http import respond
 from frames.web.labels import Label
 from frames.web.overlay import is_frame_label, shape_of, shapes_on
 from frames.web.pictures import pictures_of, ratio_of, shown_source
 from frames.web.strip import strip_of
 from frames.web.text import count, dimensions, head_and_tail, json_text, moment, plural
-from frames.web.version_detail import (
-    Choice,
-    filter_of,
-    frame_json,
-    given_filter,
-    may_edit,
-    refused_json,
-)
+from frames.web.toolbar import Choice
+from frames.web.version_detail import filter_of, given_filter, may_edit, refused_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

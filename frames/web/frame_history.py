@@ -18,12 +18,13 @@ from frames.web.addresses import (
     restore_address,
     version_address,
 )
+from frames.web.cards import frame_json
 from frames.web.drawn import drawn_rows
 from frames.web.http import respond
 from frames.web.pictures import ratio_of
 from frames.web.text import elapsed, plural
 from frames.web.version_compare import change_lines
-from frames.web.version_detail import frame_json, refused_json
+from frames.web.version_detail import refused_json
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -24,7 +24,7 @@ VIEWS: Final = {"grid": "Grid", "table": "Table"}
 SIZES: Final = {"s": "Small", "m": "Medium", "l": "Large"}
 HEIGHT: Final = "sources.height"
 # So many keys stand in a menu; the others are typed.
-KEYS_IN_MENU: Final = 200
+KEYS_IN_MENU: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +215,6 @@ class Toolbar:
         return self.url(group=value, sort="", sample="", match="")
 
     def _sort(self, key: str, label: str) -> Choice:
+        """Return an option of the form's list, which has no address of its own."""
         sign = "-" if self.query.descending else ""
-        is_current = key == self.query.sort_key
-        return Choice(f"{sign}{key}", label, self.url(sort=f"{sign}{key}"), is_current)
+        return Choice(f"{sign}{key}", label, "", key == self.query.sort_key)

@@ -17,11 +17,12 @@ from frames.search.errors import QueryError
 from frames.search.query import GROUP_NONE, FrameQuery
 from frames.web import access
 from frames.web.addresses import compare_address, frame_address, restore_address
+from frames.web.cards import frame_json
 from frames.web.http import respond
 from frames.web.overlay import shapes_on
 from frames.web.pictures import pictures_of, ratio_of, shown_source
 from frames.web.text import count, moment, plural
-from frames.web.version_detail import frame_json, may_edit, refused_json
+from frames.web.version_detail import may_edit, refused_json
 from frames.web.versions import version_json
 
 if TYPE_CHECKING:

@@ -18,9 +18,14 @@ from frames.search.samples import sample_page
 from frames.search.vocabulary import vocabulary
 from frames.web import access
 from frames.web.addresses import version_address
-from frames.web.cards import FrameCard as FrameCard
-from frames.web.cards import GroupCard, SampleRow, frame_cards, group_cards, sample_rows
-from frames.web.cards import frame_json as frame_json
+from frames.web.cards import (
+    FrameCard,
+    GroupCard,
+    SampleRow,
+    frame_cards,
+    group_cards,
+    sample_rows,
+)
 from frames.web.facets import FacetsPage, facets_page
 from frames.web.filter_builder import builder_of
 from frames.web.http import respond
@@ -28,8 +33,7 @@ from frames.web.labels import Label
 from frames.web.pictures import ratio_of
 from frames.web.table import Table, table_of
 from frames.web.text import count, plural
-from frames.web.toolbar import Choice as Choice
-from frames.web.toolbar import Toolbar
+from frames.web.toolbar import Choice, Toolbar
 from frames.web.versions import panel_of, version_json
 
 if TYPE_CHECKING:

@@ -14,11 +14,12 @@ from frames.search.pages import rows_of
 from frames.search.view_definition import ALL, RANDOM, Definition, DefinitionError, Scope
 from frames.web import access
 from frames.web.addresses import frame_address, version_address
+from frames.web.cards import FrameCard, frame_json
 from frames.web.http import respond
 from frames.web.labels import Label
 from frames.web.pictures import pictures_of, ratio_of, shown_source
 from frames.web.text import count, elapsed, plural
-from frames.web.version_detail import FrameCard, frame_json, refused_json
+from frames.web.version_detail import refused_json
 from frames.web.view_actions import ACTIONS, actions_of
 from frames.web.view_csv import frames_as_csv
 from frames.web.view_list import (
