@@ -118,10 +118,14 @@ def read_region_text(text: str) -> RegionRule | None:
     ranges = [c for c in clauses if isinstance(c, Between) and c.field == "rois.confidence"]
     if not labels or len(labels) + len(ranges) != len(clauses) or len(ranges) > 1:
         return None
+    if not all(label.isprintable() and label.strip() for label in labels):
+        return None  # no field of a form holds it
     confidence: tuple[float | None, float | None] = (None, None)
     for each in ranges:
         confidence = _finite(each.low), _finite(each.high)
         if confidence == (None, None) or each.of_times:
+            return None
+        if not all(bound is None or 0 <= bound <= 1 for bound in confidence):
             return None
     return RegionRule(labels=tuple(dict.fromkeys(labels)), confidence=confidence)
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEPTH_MAX: Final = 100
+# More than any frame has.
+_REGIONS_MAX: Final = 10**6
 TERMS_MAX: Final = 500
 
 Space: TypeAlias = Literal["", "rois", "sources"]
@@ -430,7 +432,8 @@ def _count(node: tree.SearchField) -> tuple[int, float]:
         low, high = found.low, found.high
     else:
         raise QueryError("count takes a number, as 3 or [2 TO 5].", position=node.pos)
-    return (math.ceil(low) if low > 0 else 0), (high if high == math.inf else math.floor(high))
+    least = math.ceil(min(max(low, 0), _REGIONS_MAX))
+    return least, (high if high == math.inf else math.floor(min(high, _REGIONS_MAX)))
 
 
 def _leaf(node: tree.Item, space: Space, field: str, start: int, end: int) -> Clause:

@@ -177,6 +177,11 @@ class FilterForm:
     def of(cls, text: str) -> FilterForm:
         """Return the form of a query text."""
         form = cls([CardForm.of(each) for each in from_text(text).filters])
+        if len(form.cards) > 1:
+            for card in form.cards:
+                if card == CardForm():
+                    # Beside others a card without a rule is left out: this one says so much.
+                    card.frame_rule = "*"
         if text:
             form.text()
         return form
@@ -309,7 +314,7 @@ def _share(text: str) -> float | None:
 def _whole(text: str) -> int | None:
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 6):
+    if not (text.isascii() and text.isdigit() and len(text) <= 7):
         raise QueryError(f"The number of regions is a whole number, not {text[:20]}.")
     return int(text)
 

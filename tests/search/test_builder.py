@@ -24,7 +24,8 @@ from frames.search.lucene import frames_matching
 from tests.factories import make_frame, make_version
 from tests.search import brute
 
-LABELS = st.one_of(st.sampled_from(["car", "bus", "traffic light"]), st.text(min_size=1))
+PRINTED = st.text(min_size=1).filter(lambda text: text.isprintable() and text.strip() != "")
+LABELS = st.one_of(st.sampled_from(["car", "bus", "traffic light"]), PRINTED)
 SHARES = st.one_of(st.none(), st.floats(0, 1))
 LEAST = st.integers(0, 4)
 
@@ -129,6 +130,9 @@ def test_a3_rules_are_joined_by_and_filters_by_or() -> None:
         ("rois:(car AND count:2)", RegionRule(labels=("car",), count=(2, 2))),
         ("rois:(car OR bus)", RegionRule(lucene="car OR bus")),
         ("rois:(confidence:[0.8 TO 1])", RegionRule(lucene="confidence:[0.8 TO 1]")),
+        ("rois:(car AND confidence:<7)", RegionRule(lucene="car AND confidence:<7")),
+        ('rois:(label:"")', RegionRule(lucene='label:""')),
+        ("rois:(car AND count:99999999999)", RegionRule(labels=("car",), count=(10**6, 10**6))),
         ("rois:(car confidence:>0.5 meta.x:1)", RegionRule(lucene="car confidence:>0.5 meta.x:1")),
     ],
 )

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.http import QueryDict
+from django.utils.html import escape
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from frames.search.builder import Builder, FrameFilter, from_text, to_text
 from frames.web.filter_form import FilterForm
 from tests.factories import make_frame, make_version
+from tests.search import brute
 from tests.web.support import HOSTILE
 
 if TYPE_CHECKING:
@@ -241,8 +248,6 @@ def test_hostile_text_is_only_text(client: Client, project: Project) -> None:
 
 
 def test_very_many_cards_are_refused() -> None:
-    from django.http import QueryDict
-
     given = QueryDict(mutable=True)
     for number in range(200):
         given[f"f{number}.frame"] = "x"
@@ -313,3 +318,86 @@ def test_wrong_number_is_marked_for_who_does_not_see_it(client: Client, base: st
     assert re.search(r'name="f0.r0.low" value="7"[^>]* aria-invalid="true"', body)
     assert not re.search(r'name="f0.r0.least"[^>]* aria-invalid="true"', body)
     assert 'id="f0-r0-problem" role="alert">The confidence is a number' in body
+
+
+def as_sent(form: FilterForm) -> QueryDict:
+    """Return what a browser sends of the form."""
+    given = QueryDict(mutable=True)
+    for c, card in enumerate(form.cards):
+        given[f"f{c}.frame"] = card.frame_rule
+        given[f"f{c}.source"] = card.source_rule
+        for r, rule in enumerate(card.rules):
+            name = f"f{c}.r{r}"
+            given[f"{name}.mode"] = "exclude" if rule.excludes else "include"
+            given[f"{name}.as"] = "lucene" if rule.is_lucene else "labels"
+            if rule.labels:
+                given.setlist(f"{name}.label", rule.labels)
+            for field in ("low", "high", "least", "most", "lucene"):
+                given[f"{name}.{field}"] = getattr(rule, field)
+    return given
+
+
+TEXTS = st.one_of(
+    brute.filters().map(brute.text_of),
+    st.lists(
+        brute.filters("rois").map(lambda asked: f"rois:({brute.text_of(asked)})"), max_size=3
+    ).map(" AND ".join),
+    st.text('ab:()"*ORAND NOTrois[].0 1', max_size=30),
+    st.sampled_from(["(*) OR (car)", "(*)", "((*)) OR (rois:(*))", "*"]),
+)
+
+
+@settings(max_examples=200)
+@given(TEXTS)
+def test_a_filter_goes_through_the_form_unchanged(text: str) -> None:
+    """What was not touched is sent as the same filter, and what cannot be read stays as typed."""
+    builder = from_text(text)
+    sent = FilterForm.sent(as_sent(FilterForm.of(text)))
+    found = sent.text()
+    if sent.is_wrong:
+        assert [card.frame_rule for card in sent.cards] == [text.strip()]
+    elif len(builder.filters) == 1:
+        assert found == to_text(builder)
+    else:
+        every = FrameFilter(frame_rule="*")
+        filters = tuple(every if each == FrameFilter() else each for each in builder.filters)
+        assert found == to_text(Builder(filters))
+
+
+BAD = {
+    "100 kB": "car " * 25_000,
+    "parentheses": "(" * 1_000 + "car" + ")" * 1_000,
+    "star": "*",
+    "stars": "label:" + "*a" * 4_000,
+    "unknown field": "nothing.at.all:1",
+    "backwards": "meta.speed:[20 TO 10]",
+    "wide colon": "label\uff1acar",
+    "wide quotes": "label:\u201ccar\u201d",
+    "null": "car\x00",
+    "invisible": "car\u200b",
+    "half a group": "rois:(car AND count:[2 TO",
+    "regex": "label:/(a+)+b/",
+    "overflow": "meta.speed:1e999 OR meta.speed:" + "9" * 400,
+    "backslashes": "\\" * 9_999,
+    "not a date": "saved:[2026-99-99 TO *]",
+}
+
+
+@pytest.mark.parametrize("q", BAD.values(), ids=list(BAD))
+def test_bad_filter_is_answered_or_refused_within_a_second_and_kept(
+    q: str, client: Client, base: str
+) -> None:
+    start = time.monotonic()
+    pages = [
+        client.get(f"{base}/", {"q": q, "panel": panel, "group": group})
+        for panel, group in [("", "none"), ("filter", "url")]
+    ]
+    pages.append(client.get(f"{base}/filter/", {"q": q}))
+    pages.append(
+        client.post(f"{base}/filter/", {"do": "count", "f0.r0.lucene": q, "f0.r0.as": "lucene"})
+    )
+    assert time.monotonic() - start < 4
+    assert {page.status_code for page in pages} <= {200, 400}
+    for page in pages[:3]:
+        assert escape(q.strip()) in page.content.decode()
+    assert client.get(f"{base}.json", {"q": q}).status_code in (200, 400)
