@@ -441,4 +441,8 @@ def probe(url: str, policy: MediaPolicy, *, trusted: bool = False, follow: bool 
     HEAD otherwise than GET. The errors are those of `open_http`, but for its limits of size.
     """
     file = HttpFile(url, policy, trusted=trusted, follow=follow)
-    file.get({"Range": "bytes=0-0"}).close()
+    response = file.get({"Range": "bytes=0-0"})
+    if response.status == 206:
+        # Read to its end, its connection is used again.
+        file._read(response, 2)
+    response.close()

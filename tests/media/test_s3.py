@@ -11,7 +11,16 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from frames.media import MediaError, MediaPolicy, addresses, list_uri, open_uri, s3, signed_url
+from frames.media import (
+    MediaError,
+    MediaPolicy,
+    addresses,
+    list_uri,
+    open_uri,
+    probe,
+    s3,
+    signed_url,
+)
 from frames.models import PreviewReason
 
 if TYPE_CHECKING:
@@ -103,6 +112,15 @@ def test_a_private_store_must_be_listed(store: str, policy: MediaPolicy) -> None
     policy = replace(policy, private_hosts=frozenset())
     error = error_of(f"s3://{store}/pictures/a.png", policy)
     assert error.reason is PreviewReason.PRIVATE_ADDRESS
+
+
+@pytest.mark.usefixtures("own_endpoint")
+def test_objects_are_asked_for_without_reading_them(policy: MediaPolicy) -> None:
+    probe("s3://pictures/a.png", replace(policy, max_bytes=1))
+    for uri in ("s3://pictures/none.png", "s3://nothing/a.png", "s3://pictures/"):
+        with pytest.raises(MediaError) as caught:
+            probe(uri, policy)
+        assert caught.value.reason is PreviewReason.NOT_FOUND
 
 
 @pytest.mark.usefixtures("own_endpoint")
