@@ -44,7 +44,9 @@ def test_v8_publishing_alone(version: Version, base: str, browse: Browse, admin:
     assert [(v.name, v.is_draft) for v in Version.objects.all()] == [("v1", False)]
 
 
-def test_v8_publishing_twice_says_so(version: Version, base: str, browse: Browse, admin: User) -> None:
+def test_v8_publishing_twice_says_so(
+    version: Version, base: str, browse: Browse, admin: User
+) -> None:
     browse(admin).post(f"{base}/publish/", {"name": "v1", "reason": "A first look"})
     response = browse(admin).post(f"{base}/publish/", {"name": "v2"})
     assert response.status_code == 400
