@@ -50,6 +50,7 @@ from frames.search.query import GROUP_NONE, FrameQuery
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterator
+    from datetime import datetime
     from typing import IO
 
     from django.contrib.auth.models import User
@@ -135,7 +136,8 @@ def export_to_path(
 ) -> Exported:
     """Write the frames that match to a file now, in place of what has its name.
 
-    Until it is whole it has the name with `.part` behind it. Raises Refused, QueryError.
+    Until it is whole it has a name beside it that ends in `.part`; only a kill -9 leaves that.
+    Raises Refused, QueryError.
     """
     output = output_format(format_name)
     snapshot = _snapshot(version, query)
@@ -143,7 +145,7 @@ def export_to_path(
         raise Refused(f"{path} is a folder. Name a file in it.")
     if not path.parent.is_dir():
         raise Refused(f"{path.parent}: there is no such folder.")
-    part = path.with_name(path.name + _PART)
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}{_PART}")
 
     def on_chunk(done: int) -> None:
         if progress is not None:
@@ -170,9 +172,9 @@ def is_kept(job: Job) -> bool:
     return job.kind == Job.Kind.EXPORT and job.state == Job.State.DONE and "file" in job.result
 
 
-def kept_until(job: Job) -> Any:
+def kept_until(job: Job) -> datetime:
     """Return when the file of an export that is done will be removed."""
-    return job.finished_at and job.finished_at + timedelta(days=settings.EXPORT_KEEP_DAYS)
+    return (job.finished_at or timezone.now()) + timedelta(days=settings.EXPORT_KEEP_DAYS)
 
 
 def sweep() -> None:
@@ -208,8 +210,8 @@ def _run(job: Job) -> None:
     version = job.version
     output = output_format(job.options["format"])
     snapshot = load(bytes(job.staged))
-    name = get_valid_filename(f"{version.dataset.name[:60]}-{version.name[:60]}") + output.suffix
-    kept_as = f"{job.uid}/{name}"
+    name = f"{_short(version.dataset.name)}-{_short(version.name)}"
+    kept_as = f"{job.uid}/{get_valid_filename(name)}{output.suffix}"
     folder: Path = settings.EXPORTS_DIR / job.uid
     _discard(folder)
     folder.mkdir(parents=True)
@@ -221,8 +223,8 @@ def _run(job: Job) -> None:
         if time.monotonic() - last < ALIVE_EVERY_S:
             return
         job.position = done
-        job.save(update_fields=["position"])
         jobs.keep_alive(job)
+        job.save(update_fields=["position"])
         last = time.monotonic()
 
     try:
@@ -258,6 +260,11 @@ def _run(job: Job) -> None:
     part.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()  # where the file has gone into a bucket
+
+
+def _short(name: str) -> str:
+    """Return a name of which two and a suffix are no more than a file's may have."""
+    return name.encode()[:100].decode(errors="ignore")
 
 
 def _discard(folder: Path) -> None:

@@ -530,6 +530,17 @@ def test_a_name_of_the_dataset_cannot_leave_the_folder(project: Project) -> None
     assert ids(job) == ["a"]
 
 
+def test_a_long_name_of_the_dataset_is_cut(project: Project) -> None:
+    """File systems count bytes: two names of 255 Chinese characters are 1,530 of them."""
+    version = make_version(project, [make_frame("a")])
+    Dataset.objects.filter(pk=version.dataset_id).update(name="集" * 255)
+    Version.objects.filter(pk=version.pk).update(name="版" * 255)
+    version = Version.objects.select_related("dataset__project").get(pk=version.pk)
+    job = run(version, "csv-regions")
+    assert job.result["file"] == f"{job.uid}/{'集' * 33}-{'版' * 33}.regions.csv"
+    assert job.state == Job.State.DONE
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [("", "is a folder"), ("missing/a.json", "there is no such folder")],
