@@ -88,7 +88,9 @@ def _import(request: SignedInRequest, project: Project, dataset: Dataset | None)
 
 
 def _page(given: QueryDict, project: Project, dataset: Dataset | None) -> ImportPage:
-    names = () if dataset else project.datasets.live().order_by("name").values_list("name", flat=True)
+    names = (
+        () if dataset else project.datasets.live().order_by("name").values_list("name", flat=True)
+    )
     return ImportPage(
         project=project,
         dataset=dataset,
