@@ -10,6 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from frames.actions import audit, deletions, garbage, jobs, versions
+from frames.actions.datasets import create_dataset, update_dataset
 from frames.actions.fields import Refused
 from frames.actions.frames import Stager, VersionNotWritable
 from frames.actions.prepare import PreparedBatch
@@ -188,6 +189,22 @@ def test_two_children_of_one_name_are_not_made(draft: Version, overlap: Any) -> 
     one, other = overlap(branch, branch)
     assert one.error is None
     assert "has a version named child already" in refusal(other)
+
+
+def test_two_datasets_of_one_name_are_not_made(project: Project, overlap: Any) -> None:
+    """Nor of two that look the same, made or renamed."""
+
+    def create(name: str) -> Callable[[], Any]:
+        return lambda: create_dataset(project=project, name=name, actor=None)
+
+    one, other = overlap(create("Night"), create("NIGHT"))
+    assert one.error is None
+    assert "has a dataset named Night already" in refusal(other)
+    renamed = create_dataset(project=project, name="Day", actor=None)
+    one, other = overlap(create("Dusk"), lambda: update_dataset(renamed, actor=None, name="dusk"))
+    assert one.error is None
+    assert "has a dataset named Dusk already" in refusal(other)
+    assert {*project.datasets.values_list("name", flat=True)} == {"Night", "Day", "Dusk"}
 
 
 def test_a_child_of_a_dataset_that_is_being_deleted_is_refused(
