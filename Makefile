@@ -42,7 +42,7 @@ format: $(BIN)/.dev ## Format Python and templates, and mend what ruff can mend
 	@find templates -name '*.html' -exec $(BIN)/djade --target-version 5.2 {} +
 
 .PHONY: bench
-bench: setup ## Measure pages, import and previews with N frames (1000000)
+bench: setup ## Measure pages, versions, import and previews with N frames (1000000)
 	@exec $(MANAGE) bench $(N)
 
 .PHONY: clean

@@ -275,11 +275,14 @@ def _shown(
 ) -> _Shown:
     """Return what the project's sources show, but for those of some revisions by dataset.
 
-    Memory: some 10 bytes a source. Queries: 1 for each 2,048 revisions there ever were.
+    Nothing where that is nobody's question. Memory: some 10 bytes a source. Queries: 1 for each
+    2,048 revisions there ever were.
     """
     shown = _Shown(BitMap64(), set())
     folder = settings.UPLOADS_DIR / project.uid
     prefix = f"{folder.as_uri()}/" if folder.is_dir() else ""
+    if not prefix and not Preview.objects.filter(project=project).exists():
+        return shown
     for dataset in Dataset.objects.filter(project=project):
         gone = without.get(dataset.pk, BitMap())
         for first in range(0, dataset.next_ordinal, _SOURCES_PER_QUERY):
@@ -291,8 +294,11 @@ def _shown(
             for source in sources:
                 if source.frame_id - frame_pk(dataset.pk, 0) in gone:
                     continue
-                for edge_px in (PREVIEW_EDGE_PX, VIEWER_EDGE_PX):
-                    spec = spec_for(source, edge_px)
+                specs = [spec_for(source, VIEWER_EDGE_PX)]
+                if source.preview:
+                    # Shown in place of the source where pictures are small.
+                    specs.append(spec_for(source, PREVIEW_EDGE_PX))
+                for spec in specs:
                     shown.previews.add(_spec_hash(spec.uri, spec.timestamp_ms))
                 if prefix:
                     shown.uploads.update(_uploads_in(prefix, source))

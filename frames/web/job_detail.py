@@ -148,6 +148,10 @@ class JobPage:
             figures += [("failed", self.job.failed)] if self.job.failed else []
             figures += [("as before again", result["restored"])] if "restored" in result else []
             return [(name, count(number)) for name, number in figures]
+        if self.job.kind == Job.Kind.COLLECT and self.job.state == Job.State.DONE:
+            removed = ("frames", "previews", "uploads")
+            figures = [(f"{name} removed", count(self.job.result[name])) for name in removed]
+            return [*figures, ("frames that wait", count(self.job.result["waiting"]))]
         if not self.is_import:
             done = count(self.job.position)
             return [("done", f"{done} of {count(self.job.total)}" if self.job.total else done)]
