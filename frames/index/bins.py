@@ -71,6 +71,8 @@ def edges_of(buckets: Sequence[Bucket], extremes: Callable[[float], tuple[float,
             # Whole numbers, as far as buckets tell: a bin for each, the greatest's too.
             step = max(step, 1.0)
             start, end = math.floor(low / step), math.floor(high / step) + 1
+        # A number so small that its quotient is none lies beside the zero that it became.
+        start, end = start - (start * step > low), end + (end * step < high)
         inner = [_finite(number * step) for number in range(start, end + 1)]
     if below:
         inner.insert(0, extremes(buckets[0].number)[0])
@@ -81,8 +83,9 @@ def edges_of(buckets: Sequence[Bucket], extremes: Callable[[float], tuple[float,
 
 def _step(low: float, high: float, bins: int) -> float:
     """Return a power of two of which so many cover [low, high], wherever the first begins."""
-    # Divided first: the difference of two floats can be over the greatest float.
-    width = high / (bins - 1) - low / (bins - 1)
+    # Divided first: the difference of two floats can be over the greatest float. Two bins less:
+    # one at either end may be there for the phase.
+    width = high / (bins - 2) - low / (bins - 2)
     finest = max(math.ulp(low), math.ulp(high)) * 2
     return math.ldexp(1.0, math.ceil(math.log2(max(width, finest))))
 

@@ -123,6 +123,8 @@ def _conditions(node: tree.Item) -> Iterator[tree.Item]:
 
 def _text(node: tree.Item) -> str:
     text = str(node).strip()
+    if (len(text) - len(text.rstrip("\\"))) % 2:
+        text += " "  # an escaped one, which belongs to the name
     return f"({text})" if isinstance(node, tree.OrOperation) else text
 
 

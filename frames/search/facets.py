@@ -7,11 +7,15 @@ is a union of postings (frames/index/bins.py).
 
 from __future__ import annotations
 
+import hashlib
+import json
 import unicodedata
 from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from django.core.cache import cache as shared_cache
 
 from frames.index import counting
 from frames.index.bitmaps import BitMap, union
@@ -41,6 +45,7 @@ TYPE_OBJECT: Final = "object"
 TYPES: Final = (*SCALARS, TYPE_NULL, TYPE_LIST, TYPE_OBJECT)
 _ORDER: Final = ("label", "meta", "timestamp", "rois", "sources")
 _SIMILAR_MIN_CHARS: Final = 5
+_CACHE_S: Final = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +134,24 @@ class Facets:
 def facets(version: Version, query: FrameQuery, wanted: Collection[str] = ()) -> Facets:
     """Return the keys of a version under a query's filter; raise QueryError.
 
-    Counted are the values of `wanted` keys, of those with a clause, and of OPEN_MAX in all.
+    Counted are the values of `wanted` keys, of those with a clause, and of OPEN_MAX in all. Kept
+    in the shared cache under the dataset's generation: another page under the same filter, or
+    another person, counts nothing again.
     Queries: those of the filter once, and once for each key with a clause; 6 for the keys,
     whatever their number and that of the frames, none of them for postings in the cache; the
     first time after a write, up to 4 for each histogram.
     """
+    asked = json.dumps([query.q, query.label, sorted(wanted)])
+    digest = hashlib.blake2b(asked.encode(), digest_size=16).hexdigest()
+    slot = f"facets:{version.pk}:{version.dataset.generation}:{digest}"
+    found: Facets | None = shared_cache.get(slot)
+    if found is None:
+        found = _facets(version, query, wanted)
+        shared_cache.set(slot, found, timeout=_CACHE_S)
+    return found
+
+
+def _facets(version: Version, query: FrameQuery, wanted: Collection[str]) -> Facets:
     counts = _Counts(version, query)
     known = sorted(counting.keys_of(counts.index), key=lambda key: _rank(key.name))
     held, coverage = counts.coverage(known[:KEYS_MAX])
