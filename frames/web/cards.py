@@ -51,7 +51,8 @@ class GroupCard:
     """The frames of one context, or with one value of a key, under one picture.
 
     `url` is their page; `open_url` is where the card leads: straight to a frame that is alone.
-    `key` is empty for a context, and `is_filtered` says whether a filter chose among the frames.
+    `key` is empty for a context, `length` is in the unit of its timestamps, and `is_filtered` says
+    whether a filter chose among the frames.
     """
 
     key: str
@@ -65,6 +66,7 @@ class GroupCard:
     open_url: str
     tiles: list[Tile]
     more_tiles: int
+    length: float
     lane: Lane | None
     is_filtered: bool
 
@@ -95,10 +97,7 @@ class GroupCard:
     @property
     def duration(self) -> str:
         """From the first to the last frame; empty for a still picture."""
-        if self.first_timestamp is None or self.last_timestamp is None:
-            return ""
-        length = self.last_timestamp - self.first_timestamp
-        return span(length) if length > 0 else ""
+        return span(self.length) if self.length > 0 else ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the group as JSON."""
@@ -235,9 +234,12 @@ def group_cards(
             if is_context
             else _narrowed_address(version, query, clause_of(query.group, row.kind, row.value))
         )
-        lane = None
+        lane, length = None, 0.0
+        if row.first_timestamp is not None and row.last_timestamp is not None:
+            length = row.last_timestamp - row.first_timestamp
         if row.timeline is not None and len(row.timeline.places) > 1:
             lane = lane_of(row.timeline, CARD_WIDTH)
+            length = row.timeline.last - row.timeline.first
         cards.append(
             GroupCard(
                 key="" if is_context else query.group,
@@ -253,6 +255,7 @@ def group_cards(
                 else url,
                 tiles=shown[:MAX_TILES_ON_CARD],
                 more_tiles=max(0, len(shown) - MAX_TILES_ON_CARD),
+                length=length,
                 lane=lane,
                 is_filtered=bool(query.q or query.label),
             )

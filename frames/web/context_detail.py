@@ -66,13 +66,14 @@ class ContextPage:
     @property
     def duration(self) -> str:
         """From the first to the last frame; empty for a still picture."""
-        length = self.last_timestamp - self.first_timestamp
-        return span(length) if length > 0 else ""
+        first, last = self._ends
+        return span(last - first) if last > first else ""
 
     @property
     def between(self) -> str:
         """The first and the last moment."""
-        return f"{moment(self.first_timestamp)} to {moment(self.last_timestamp)}"
+        first, last = self._ends
+        return f"{moment(first)} to {moment(last)}"
 
     @property
     def ratio(self) -> str:
@@ -111,6 +112,13 @@ class ContextPage:
             "items": [card.as_json() for card in self.items],
             "next": self.next,
         }
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        """The first and the last timestamp that can be right."""
+        if self.strip is None:
+            return self.first_timestamp, self.last_timestamp
+        return self.strip.timeline.first, self.strip.timeline.last
 
     @property
     def _found_by(self) -> dict[str, str]:

@@ -62,6 +62,7 @@ class Strip:
     marks: list[StripMark]
     lane: Lane
     timeline: Timeline
+    is_filtered: bool
 
     @property
     def first(self) -> str:
@@ -114,6 +115,7 @@ def strip_of(
         ],
         lane=lane_of(found.timeline, WIDTH),
         timeline=found.timeline,
+        is_filtered=bool(found_by),
     )
 
 

@@ -389,7 +389,7 @@ def test_g3_a_context_opens_its_frames_in_order_of_time_with_the_hits_marked(
     page = browse(viewer).get(f"{address}/context/?id=drive/0&q=rain").content.decode()
     assert "Nothing matches" in page  # rain is no label
     page = browse(viewer).get(f"{address}/context/?id=drive/0&q=meta.weather:rain").content.decode()
-    strip = re.search(r'<nav class="strip".*?</nav>', page, flags=re.DOTALL)
+    strip = re.search(r'<nav class="strip found".*?</nav>', page, flags=re.DOTALL)
     assert strip
     assert re.findall(r'<a href="[^"]*/frames/(\w+)/', strip[0]) == ["f0", "f2"]
     assert "2 out of 4 found" in page
