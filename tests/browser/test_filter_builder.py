@@ -59,6 +59,7 @@ def test_cards_are_filled_counted_and_applied(
     page.keyboard.type("occluded")
     expect(counted).to_have_text("4 of 10 frames")
     page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Remove the label occluded")).to_be_visible()
     page.get_by_label("Confidence, least").fill("0.8")
     expect(counted).to_have_text("2 of 10 frames")
     page.get_by_label("Frame rule").fill("meta.light:")
