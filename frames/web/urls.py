@@ -95,7 +95,7 @@ urlpatterns = [
     *page(f"{VERSION}/export", version_export, "version_export", takes_posts=True),
     path(f"{VERSION}/publish/", version_publish, name="version_publish"),
     path(f"{VERSION}/delete/", version_delete, name="version_delete"),
-    path("datasets/<slug:dataset_uid>/merge/", version_merge, name="version_merge"),
+    *page("datasets/<slug:dataset_uid>/merge", version_merge, "version_merge", takes_posts=True),
     path("datasets/<slug:dataset_uid>/compare/", version_compare_choice, name="compare_choice"),
     *page(
         "datasets/<slug:dataset_uid>/compare/<slug:before_uid>/<slug:after_uid>",

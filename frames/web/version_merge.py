@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
 
 from frames.actions import versions
 from frames.actions.fields import NAME_MAX_CHARS, Refused
@@ -24,9 +23,11 @@ from frames.search.merge import unite
 from frames.web import access
 from frames.web.addresses import frame_address, version_address
 from frames.web.drawn import drawn_rows
+from frames.web.http import respond
 from frames.web.pictures import ratio_of
 from frames.web.text import count, plural
 from frames.web.version_compare import change_lines
+from frames.web.versions import version_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,6 +168,32 @@ class MergePage:
         """Where to go instead."""
         return reverse("frames:dataset_detail", args=[self.dataset.uid])
 
+    def as_json(self) -> dict[str, Any]:
+        """Return what the parents hold together, and a page of their conflicts."""
+        return {
+            "candidates": [version_json(candidate.version) for candidate in self.candidates],
+            "parents": [version_json(parent) for parent in self.parents],
+            "frames": len(self.union) if self.union else None,
+            "total": self.union.conflicts if self.union else None,
+            "matched": len(self.picks),
+            "items": [
+                {
+                    "frame_id": conflict.frame_id,
+                    "options": [
+                        {
+                            "parents": option.names,
+                            "url": option.url,
+                            "changes": option.lines,
+                            "is_chosen": option.is_chosen,
+                        }
+                        for option in conflict.options
+                    ],
+                }
+                for conflict in self.conflicts
+            ],
+            "next": self.next_page or None,
+        }
+
     @property
     def url(self) -> str:
         """The page's address with its state."""
@@ -185,15 +212,16 @@ class MergePage:
         return f"{path}?{urlencode(query)}" if query else path
 
 
-@require_http_methods(["GET", "POST"])
-def version_merge(request: SignedInRequest, dataset_uid: str) -> HttpResponse:
+def version_merge(
+    request: SignedInRequest, dataset_uid: str, *, as_json: bool = False
+) -> HttpResponse:
     """Choose parents, choose between their revisions, and make a draft of their union."""
     dataset = access.dataset_or_404(request.user, dataset_uid)
     access.require(request.user, dataset.project, Grant.Role.EDITOR)
     given = request.POST if request.method == "POST" else request.GET
     page = _page(dataset, given)
     if request.method != "POST" or page.union is None:
-        return render(request, "version/merge.html", {"page": page})
+        return respond(request, page, "version/merge.html", as_json=as_json)
     if "create" not in request.POST:
         # Another page of conflicts: what was chosen on this one travels in the address.
         return redirect(replace(page, page=_number(given.get("go", ""), page.pages)).url)
@@ -209,7 +237,7 @@ def version_merge(request: SignedInRequest, dataset_uid: str) -> HttpResponse:
         )
     except Refused as error:
         page = replace(page, problem=str(error))
-        return render(request, "version/merge.html", {"page": page}, status=400)
+        return respond(request, page, "version/merge.html", as_json=False, status=400)
     messages.success(request, f"{version.name} holds {plural(version.frame_count, 'frame')}.")
     return redirect(version_address(version))
 

@@ -65,6 +65,7 @@ EXPECTED = {
     "check_frames": (READ, ""),
     "check_frames_json": (READ, ""),
     "version_merge": (CHANGE, ""),
+    "version_merge_json": (CHANGE, ""),
     "frame_history": (READ, "?id=a-0"),
     "frame_history_json": (READ, "?id=a-0"),
     "version_delete": (RULE, ""),

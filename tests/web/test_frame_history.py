@@ -13,6 +13,7 @@ from tests.web.support import HOSTILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from django.contrib.auth.models import User
     from django.test import Client
@@ -177,3 +178,25 @@ def test_nothing_is_restored_from_another_dataset(
     other = make_version(draft.dataset.project)
     restore = f"{address(draft)}/restore/?from={other.uid}"
     assert browse(editor).post(restore).status_code == 404
+
+
+def test_a_history_asks_the_same_number_of_queries_whatever_it_shows(
+    version: Version,
+    browse: Browse,
+    viewer: User,
+    django_assert_max_num_queries: Callable[[int], AbstractContextManager[object]],
+) -> None:
+    """Of a frame with many revisions that many versions hold."""
+    for number in range(15):
+        add_frames(version, [make_frame("a-0", meta={"n": number})])
+        _, version = versions.snapshot(
+            version,
+            actor=None,
+            name=f"v{number}",
+            child_name=f"draft {number}",
+            reason="unchecked",
+        )
+    client = browse(viewer)
+    with django_assert_max_num_queries(20):
+        page = client.get(f"{address(version)}/history/", {"id": "a-0"})
+    assert page.content.decode().count('class="revision"') == 12

@@ -122,6 +122,17 @@ def test_conflicts_are_chosen_page_by_page_and_the_address_keeps_them(
     }
 
 
+def test_a_merge_is_told_in_json(
+    parents: list[Version], address: str, browse: Browse, editor: User
+) -> None:
+    twin = address.rstrip("/") + ".json"
+    body = browse(editor).get(twin, query(parents)).json()
+    assert (body["frames"], body["total"], body["next"]) == (FRAMES, 20, 2)
+    assert [item["frame_id"] for item in body["items"]] == [f"f{n:02}" for n in range(12)]
+    assert [option["parents"] for option in body["items"][0]["options"]] == ["day", "night"]
+    assert browse(editor).get(twin).json()["items"] == []
+
+
 def test_one_rule_decides_all(
     parents: list[Version], address: str, browse: Browse, editor: User
 ) -> None:
