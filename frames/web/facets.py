@@ -295,6 +295,14 @@ def facets_page(
     )
 
 
+def facets_beside(version: Version, query: FrameQuery) -> FacetsPage:
+    """Return the facets of a version beside its frames; what cannot be counted is said there."""
+    try:
+        return facets_page(version, query)
+    except QueryError as error:
+        return FacetsPage(version, query, query.q, "", error)
+
+
 def facets_address(version: Version, query: FrameQuery, **params: str) -> str:
     """Return the page of the facets under a query."""
     path = f"{version_address(version)}facets/"

@@ -26,7 +26,7 @@ from frames.web.cards import (
     group_cards,
     sample_rows,
 )
-from frames.web.facets import FacetsPage, facets_page
+from frames.web.facets import FacetsPage, facets_beside
 from frames.web.filter_builder import builder_of
 from frames.web.http import respond
 from frames.web.labels import Label
@@ -167,7 +167,7 @@ class VersionPage:
     @property
     def facets(self) -> FacetsPage:
         """What the frames have, key by key, where the left column shows it. Queries: a dozen."""
-        return facets_page(self.version, self.query)
+        return facets_beside(self.version, self.query)
 
     @property
     def may_select(self) -> bool:

@@ -12,6 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from frames.index.bins import Edges
+from frames.search.errors import QueryError
 from frames.web.facets import edge_texts
 from tests.factories import make_frame, make_version
 from tests.web.support import HOSTILE
@@ -192,6 +193,18 @@ def test_a_filter_that_cannot_be_read_is_said(see: Client, base: str) -> None:
     assert "Mend the filter" in beside
     null = see.get(f"{base}/facets.json?key=label&value=%00")
     assert null.status_code == 400
+
+
+def test_what_takes_too_long_to_count_is_said_beside_the_frames(
+    see: Client, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_: object) -> None:
+        raise QueryError("The query takes too long.")
+
+    monkeypatch.setattr("frames.search.facets.facets", slow)
+    answer = see.get(f"{base}/?panel=facets&q=car")
+    assert answer.status_code == 200
+    assert "The query takes too long." in answer.content.decode()
 
 
 def test_what_the_data_says_is_never_markup(see: Client, base: str) -> None:
