@@ -66,11 +66,17 @@ def version_or_404(user: User, dataset_uid: str, version_uid: str) -> Version:
 
 
 def job_or_404(user: User, job_uid: str) -> Job:
-    """Return a job of a project the user is in, with its project, dataset and version."""
+    """Return a job of a project the user is in, with its project, dataset and version.
+
+    It outlives these: a deleted dataset is none, also while its rows are still being removed.
+    """
     jobs = Job.objects.visible_to(user).select_related("project", "dataset", "version")
     # The bitmaps an import goes on with can be megabytes, and the page is asked every second.
     jobs = jobs.defer("staged", "replaced", "seen", "selected")
-    return get_object_or_404(jobs, uid=job_uid)
+    job = get_object_or_404(jobs, uid=job_uid)
+    if job.dataset is not None and job.dataset.deleted_at is not None:
+        job.dataset = job.version = None
+    return job
 
 
 def view_or_404(user: User, view_uid: str) -> DataView:

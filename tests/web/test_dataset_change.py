@@ -6,6 +6,7 @@ from html import unescape
 from typing import TYPE_CHECKING
 
 import pytest
+from django.utils import timezone
 
 from frames.actions import versions
 from frames.models import Dataset, Job, Version
@@ -98,6 +99,26 @@ def test_m9_a_dataset_is_deleted_by_its_typed_name(
     for address in (f"{base}/", f"{base}/info/", f"{forms}/", f"{forms}.json", f"{forms}/delete/"):
         assert browse(viewer).get(address).status_code == 404
     assert name not in browse(viewer).get("/datasets/").content.decode()
+
+
+def test_a_job_outlives_its_dataset_and_leads_nowhere(
+    version: Version, forms: str, browse: Browse, admin: User
+) -> None:
+    job = Job.objects.create(
+        kind=Job.Kind.IMPORT,
+        project=version.dataset.project,
+        dataset=version.dataset,
+        version=version,
+        uri="file:///a.json",
+        state=Job.State.DONE,
+        finished_at=timezone.now(),
+    )
+    assert f"{forms}/" in browse(admin).get(f"/jobs/{job.uid}/").content.decode()
+    sent = {"name": version.dataset.name, "delete_all_versions": "on"}
+    browse(admin).post(f"{forms}/delete/", sent)
+    response = browse(admin).get(f"/jobs/{job.uid}/")
+    assert response.status_code == 200
+    assert f"{forms}/" not in response.content.decode()
 
 
 @pytest.mark.parametrize(
