@@ -17,7 +17,7 @@ from frames.actions import (
     previews,
     views,
 )
-from frames.models import Job, Project
+from frames.models import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,17 +75,16 @@ def hash_view(view_pk: int) -> None:
 
 @shared_task(name="frames.sweep")
 def sweep() -> None:
-    """Send again what a lost worker or a lost queue left waiting."""
+    """Send again what a lost worker or a lost queue left waiting, and start what is due."""
     jobs.sweep()
     deletions.sweep()
+    garbage.sweep()
     exports.sweep()
     previews.sweep()
     views.sweep()
 
 
-@shared_task(name="frames.collect_garbage")
-def collect_garbage() -> None:
-    """Collect every project's garbage."""
-    for project in Project.objects.all():
-        garbage.start(project, actor=None)
+@shared_task(name="frames.collect_strays")
+def collect_strays() -> None:
+    """Delete the preview files that have no row."""
     garbage.collect_strays()

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import environ
-from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from kombu import Queue
 
@@ -221,11 +220,8 @@ CELERY_WORKER_CONCURRENCY = WORKER_PROCESSES
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # What a lost worker held is sent again from the rows (tasks.sweep); this only says how often.
 SWEEP_INTERVAL_S = 30
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    "sweep": {"task": "frames.sweep", "schedule": SWEEP_INTERVAL_S},
-    "collect": {"task": "frames.collect_garbage", "schedule": crontab(hour="3", minute="30")},
-}
-# In memory: such a schedule needs no file, which a killed worker could leave broken.
+CELERY_BEAT_SCHEDULE = {"sweep": {"task": "frames.sweep", "schedule": SWEEP_INTERVAL_S}}
+# In memory: a schedule of seconds needs no file, which a killed worker could leave broken.
 CELERY_BEAT_SCHEDULER = "celery.beat.Scheduler"
 # Ten thousand previews that wait must not keep an import waiting: each queue is served in turn.
 CELERY_TASK_DEFAULT_QUEUE = "work"

@@ -21,6 +21,7 @@ from urllib.parse import unquote
 from django.conf import settings
 from django.core.files.storage import storages
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from pyroaring import BitMap64
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from django.contrib.auth.models import User
 
+EVERY: Final = timedelta(days=1)
 # About how long a batch holds the dataset's lock. A batch of few revisions is hardly shorter: most
 # of its time goes into the postings of common terms, each written once.
 BATCH_S: Final = 0.1
@@ -73,6 +75,20 @@ def start(project: Project, *, actor: User | None) -> Job | None:
         job = _create(project, settings.GARBAGE_GRACE_S, actor)
         enqueue("frames.run_job", job_uid=job.uid)
     return job
+
+
+def sweep() -> None:
+    """Start the collection of each project that has had none for a day.
+
+    Queries: 1, and 5 a project that is due.
+    """
+    limit = timezone.now() - EVERY
+    recent = Job.objects.filter(kind=Job.Kind.COLLECT, project=OuterRef("pk"), created_at__gt=limit)
+    due = list(Project.objects.filter(~Exists(recent), created_at__lt=limit)[:100])
+    for project in due:
+        start(project, actor=None)
+    if due:
+        enqueue("frames.collect_strays")
 
 
 def collect_now(

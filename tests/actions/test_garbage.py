@@ -490,13 +490,21 @@ def test_upload_that_waits_for_its_import_stays(project: Project) -> None:
 # --- who starts it --------------------------------------------------------------------------
 
 
-def test_nightly_task_starts_one_collection_a_project(project: Project) -> None:
-    tasks.collect_garbage()
-    tasks.collect_garbage()
+def test_sweep_starts_a_collection_a_day_of_each_project(project: Project) -> None:
+    tasks.sweep()
+    assert not Job.objects.exists(), "a new project has no garbage yet"
+    Project.objects.update(created_at=timezone.now() - 2 * DAY)
+    tasks.sweep()
+    tasks.sweep()
     job = Job.objects.get()
     assert (job.kind, job.project) == (Job.Kind.COLLECT, project)
     assert job.options == {"grace_s": site.GARBAGE_GRACE_S}
-    assert "collect" in site.CELERY_BEAT_SCHEDULE
+    tasks.run_job(job.uid)
+    tasks.sweep()
+    assert Job.objects.count() == 1
+    Job.objects.update(created_at=timezone.now() - DAY, finished_at=timezone.now() - DAY)
+    tasks.sweep()
+    assert Job.objects.count() == 2
 
 
 def test_collections_are_audited_where_something_went(
