@@ -232,7 +232,7 @@ def test_label_menu_finds_by_typing_and_filters(
     version = make_version(project, frames)
     page = sign_in(viewer)
     page.goto(f"{live_server.url}/datasets/{version.dataset.uid}/versions/{version.uid}/?size=l")
-    page.locator("label-filter summary").click()
+    page.locator("label-filter summary", has_text="Label").click()
     rows = page.locator(".label-rows li:visible")
     expect(rows).to_have_count(13)
     page.keyboard.type("bel 11")

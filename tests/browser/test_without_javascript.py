@@ -50,7 +50,7 @@ def test_browse_filter_open_and_step(
     expect(page.get_by_text("10 out of 120 found")).to_be_visible()
     page.get_by_role("link", name="clear the filter").click()
 
-    page.locator("label-filter summary").click()
+    page.locator("label-filter summary", has_text="Label").click()
     page.get_by_role("link", name="All labels with their counts").click()
     page.get_by_role("link", name=re.compile("car")).click()
     expect(page.get_by_text("120 out of 120 found")).to_be_visible()
