@@ -57,10 +57,6 @@ class StatisticsQuery:
             )
         if "\x00" in where + key:
             raise QueryError("The query holds a null character.", field="where")
-        if where and counted == "frame":
-            raise QueryError(
-                "Only regions are matched. Count regions, or leave it empty.", field="where"
-            )
         key = key or PROPERTY_DEFAULT
         if key != "timestamp" and not KEY.fullmatch(key):
             raise QueryError(
@@ -68,7 +64,8 @@ class StatisticsQuery:
                 "or rois.",
                 field="property",
             )
-        return cls("roi" if counted == "roi" else "frame", where, key)
+        # Where frames are counted the form's field for regions is not shown, but sent.
+        return cls("roi", where, key) if counted == "roi" else cls("frame", "", key)
 
     def params(self) -> dict[str, str]:
         """Return what differs from the defaults."""
