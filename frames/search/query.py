@@ -20,8 +20,8 @@ Q_MAX_CHARS: Final = 10_000
 SIZES: Final = ("s", "m", "l")
 SCOPES: Final = ("any", "every", "none")
 VIEWS: Final = ("grid", "table")
-# What the left column shows; empty for the versions.
-PANELS: Final = ("", "facets", "filter")
+# What the left column shows; empty for the versions, which a narrow screen then folds away.
+PANELS: Final = ("", "versions", "facets", "filter")
 GROUP_NONE: Final = "none"
 GROUP_URL: Final = "url"
 # What frames can be grouped and sorted by: the keys of the index that people know.
@@ -92,7 +92,7 @@ class FrameQuery:
         if query.view not in VIEWS:
             raise QueryError("view is grid or table.", field="view")
         if query.panel not in PANELS:
-            raise QueryError("panel is facets or filter.", field="panel")
+            raise QueryError("panel is versions, facets or filter.", field="panel")
         if query.sort_key not in SORTS and not KEY.fullmatch(query.sort_key):
             raise QueryError(
                 f"sort is one of {', '.join(SORTS)}, label, or a key of meta, sources or rois.",

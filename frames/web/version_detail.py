@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 # A multiple of 2, 3, 4, 6, 8 and 12 columns, so that the last row is mostly full.
 PAGE_SIZE: Final = 48
-PANELS: Final = {"": "Versions", "facets": "Facets", "filter": "Filter"}
+PANELS: Final = {"versions": "Versions", "facets": "Facets", "filter": "Filter"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +229,18 @@ class VersionPage:
 
     @property
     def panels(self) -> list[Choice]:
-        """What the left column can show, the page's place in its list kept."""
-        after = self.query.after
+        """What the left column can show, the page's place in its list kept.
+
+        The one that is shown leads to none, which folds it away where the screen is narrow.
+        """
+        shown, after = self.query.panel, self.query.after
         return [
-            Choice(value, label, self.bar.url(panel=value, after=after), value == self.query.panel)
+            Choice(
+                value,
+                label,
+                self.bar.url(panel="" if value == shown else value, after=after),
+                value == (shown or "versions"),
+            )
             for value, label in PANELS.items()
         ]
 

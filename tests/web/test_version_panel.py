@@ -303,3 +303,12 @@ def test_v9_header_has_what_fits_the_status(
     versions.publish(version, actor=None, reason="unchecked")
     assert "Create new version" in buttons()
     assert not {"Delete", "Publish"} & set(buttons())
+
+
+def test_the_left_column_folds_only_where_nothing_of_it_is_asked_for(
+    browse: Callable[[User | None], Client], viewer: User, base: str
+) -> None:
+    client = browse(viewer)
+    for query, folds in (("", True), ("?panel=versions", False), ("?find=x", False)):
+        body = client.get(f"{base}/{query}").content.decode()
+        assert ('class="panel folds"' in body) is folds, query
