@@ -121,7 +121,7 @@ class RevisionEntry:
 
     @property
     def lines(self) -> list[str]:
-        """What changed against the revision before, in words."""
+        """What changed against what its line of versions held before, in words."""
         return self._lines[:LINES_SHOWN]
 
     @property
@@ -139,7 +139,7 @@ class RevisionEntry:
 
     @property
     def is_first(self) -> bool:
-        """Whether there is none before it."""
+        """Whether its line of versions had no such frame before."""
         return self.revision.changes is None
 
     @property

@@ -71,6 +71,27 @@ def test_a_revision_says_what_changed_and_where_it_was_saved() -> None:
     assert (newest.saved_in, newest.holders) == (None, [])
 
 
+def test_a_revision_is_compared_with_what_its_own_line_held_before() -> None:
+    """Not with what a sibling wrote in between."""
+    version = make_version(frames=[revision(1)])
+    v1 = versions.publish(version, actor=None, name="v1", reason="unchecked")
+    branches = [
+        versions.create_version(dataset=v1.dataset, name=name, parents=[v1], actor=None)
+        for name in ("one", "other")
+    ]
+    for number, branch in enumerate([*branches, *branches], 2):
+        add_frames(branch, [revision(number)])
+    versions.create_version(dataset=v1.dataset, name="new", actor=None)
+    alone = versions.create_version(dataset=v1.dataset, name="alone", actor=None)
+    add_frames(alone, [revision(6)])
+    page = history_page(v1.dataset, "f", "", 10)
+    found = [
+        (item.row.frame.meta["rev"], item.before and item.before.frame.meta["rev"])
+        for item in page.items
+    ]
+    assert found == [(6, None), (5, 3), (4, 2), (3, 1), (2, 1), (1, None)]
+
+
 def test_the_last_of_a_page_is_compared_with_the_first_of_the_next() -> None:
     version = make_version(frames=[revision(1)])
     for number in (2, 3):
