@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from frames.search.pages import FrameRow
 
 # The acts that end in new revisions; jobs write theirs a while before the act is recorded.
-WRITING_VERBS: Final = frozenset({"import", "edit", "write frames"})
+WRITING_VERBS: Final = frozenset({"import", "edit"})
 EVENTS_MAX: Final = 500
 REVISIONS_MAX: Final = 10_000
 
