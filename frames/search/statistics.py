@@ -12,6 +12,7 @@ from django.core.cache import cache as shared_cache
 from frames.index import counting
 from frames.index.bitmaps import BitMap, to_array
 from frames.index.reader import DatasetIndex
+from frames.index.regions import RegionSet
 from frames.index.terms import BOOLEAN, is_region_key
 from frames.search.clauses import Clause, joined, number_text, written_name
 from frames.search.errors import QueryError
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from frames.index.bins import Edges
     from frames.index.counting import KeyInfo
-    from frames.index.regions import RegionSet
     from frames.models import Version
     from frames.search.query import FrameQuery
 
@@ -191,11 +191,14 @@ class _Distribution:
     def _by_region(self, key: KeyInfo) -> _Raw:
         """Count regions by what regions have."""
         bins = counting.region_bins_of(self.index, key.name)
+        having = RegionSet()
+        for name in self.index.keys_at(key.name):
+            having = having | self.index.region_has(name)
         return _Raw(
             counting.region_counts(self.index, key, self.regions, limit=TEXTS_COUNTED_MAX),
             bins.edges if bins else None,
             [len(self.regions & found) for found in bins.regions] if bins else [],
-            len(self.regions - regions_matching(self.index, self.frames, self._exists())),
+            len(self.regions) - len(self.regions & having),
         )
 
     def _by_frame(self, key: KeyInfo) -> _Raw:
