@@ -8,6 +8,7 @@ import io
 import json
 import zipfile
 from datetime import timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,11 +17,15 @@ from django.core.files.storage import storages
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from hypothesis import given
+from hypothesis import settings as settings_of_examples
+from hypothesis import strategies as st
 from pyarrow import parquet
 
-from frames.actions import exports, imports, jobs
+from frames.actions import exports, imports, jobs, versions
 from frames.actions.fields import Refused
 from frames.actions.frames import change_membership, lock_draft
+from frames.formats.singleframe import parse_frame
 from frames.formats.writers import OUTPUT_FORMATS
 from frames.index import membership
 from frames.index.bitmaps import BitMap
@@ -29,6 +34,7 @@ from frames.previews.spec import PREVIEW_EDGE_PX, spec_for
 from frames.search.errors import QueryError
 from frames.search.query import FrameQuery
 from tests.factories import add_frames, make_frame, make_version
+from tests.formats.test_singleframe import frames as frame_values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -202,6 +208,20 @@ def test_a_manifest_that_was_imported_comes_back_equal(project: Project, tmp_pat
     # And imported again it changes nothing.
     again = imports.import_path(str(target), dataset_name="Streets", project=project)
     assert (again.imported, again.unchanged) == (0, 3)
+
+
+def as_floats(text: str | bytes) -> Any:
+    """Read JSON with all numbers as float64: PostgreSQL gives 1e16 back as its digits."""
+    return json.loads(text, parse_int=float)
+
+
+@settings_of_examples(max_examples=30)
+@given(values=st.lists(frame_values, min_size=1, max_size=3))
+def test_any_frame_comes_back_equal_from_the_database(values: list[dict[str, Any]]) -> None:
+    values = [{**value, "id": f"f{number}"} for number, value in enumerate(values)]
+    version = make_version(None, [parse_frame(value, "file:///a.json") for value in values])
+    written = [as_floats(line) for line in content(run(version)).splitlines()]
+    assert sorted(written, key=itemgetter("id")) == as_floats(json.dumps(values))
 
 
 def test_what_the_format_cannot_hold_is_in_the_result(version: Version) -> None:
@@ -401,6 +421,33 @@ def test_an_export_whose_worker_died_begins_anew(
     assert job.state == Job.State.DONE
     assert content(job) == expected
     assert len(left(job)) == 1
+
+
+def test_an_export_ends_though_its_version_is_deleted_while_it_is_written(
+    version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it is of goes, and is not brought back by the job's last word."""
+    job = start(version)
+    keep = exports._keep
+
+    def keep_late(*given: Any) -> None:
+        versions.delete_version(version, actor=None)
+        keep(*given)
+
+    monkeypatch.setattr(exports, "_keep", keep_late)
+    exports.run(job.uid)
+    job.refresh_from_db()
+    assert (job.state, job.version_id) == (Job.State.DONE, None)
+    assert len(ids(job)) == 9
+
+
+def test_an_export_that_is_cancelled_while_it_waits_names_no_frames(version: Version) -> None:
+    """Frames that a job names are no garbage."""
+    job = start(version)
+    assert job.staged
+    jobs.cancel(job)
+    job.refresh_from_db()
+    assert (job.state, bytes(job.staged)) == (Job.State.CANCELLED, b"")
 
 
 def test_what_a_killed_export_left_is_swept_once_it_is_cancelled(
