@@ -157,8 +157,6 @@ def keep_alive(job: Job) -> None:
 
 def finish(job: Job, state: Job.State, message: str) -> None:
     """End a job that is still this run's, and no other."""
-    if not _claimed(job).exists():
-        return
     job.state = state
     job.message = message
     job.finished_at = timezone.now()
@@ -166,7 +164,9 @@ def finish(job: Job, state: Job.State, message: str) -> None:
         # What it staged belongs to nobody now.
         job.staged = job.replaced = job.seen = b""
         job.imported = 0
-    job.save()
+    # But for what it is of: that may have been deleted since the job was read.
+    own = [f.attname for f in job._meta.concrete_fields if not (f.primary_key or f.is_relation)]
+    _claimed(job).update(**{name: getattr(job, name) for name in own})
 
 
 def cancel(job: Job) -> None:
@@ -177,6 +177,10 @@ def cancel(job: Job) -> None:
         state=Job.State.CANCELLED,
         finished_at=timezone.now(),
         message=f"Cancelled. {_UNDONE[Job.Kind(job.kind)]}",
+        # Of a run before, whose worker died: garbage is what no job names.
+        staged=b"",
+        replaced=b"",
+        seen=b"",
     )
 
 
