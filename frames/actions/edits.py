@@ -269,7 +269,7 @@ def _change(job: Job, version: Version, edit: Edit) -> None:
         version = lock_draft(version.pk)
         index = DatasetIndex(version.dataset)
         # Frames whose revision is not the one that was edited are someone else's now.
-        replaced = stager.replaced & membership.members(version.pk)
+        replaced = stager.replaced & selected & membership.members(version.pk)
         staged = _with_identity(index, stager.staged, index.identities(replaced))
         change_membership(version, add=staged, remove=replaced)
         _done(job, version, staged=staged, replaced=replaced)

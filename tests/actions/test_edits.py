@@ -216,6 +216,30 @@ def test_the_second_of_two_edits_leaves_what_the_first_has_changed(
     assert list(check(fresh(draft).dataset)) == []
 
 
+def test_an_edit_leaves_what_another_changes_while_it_reads(
+    draft: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between reading a batch and staging it another writer may take its frames."""
+    slow = start(draft, Edit("tag", value="slow"))
+    fast = start(draft, Edit("relabel", key="car", value="van"))
+    rows_of = pages.rows_of
+
+    def overtaken(*given: Any) -> Any:
+        rows = rows_of(*given)
+        fast.refresh_from_db()
+        if fast.state == Job.State.QUEUED:
+            edits.run(fast.uid)
+        return rows
+
+    monkeypatch.setattr(pages, "rows_of", overtaken)
+    edits.run(slow.uid)
+    slow.refresh_from_db()
+    assert slow.result == {"changed": 1, "left": 2}
+    assert held(draft)["a"] == ({"light": "day"}, [["van"], ["bus"]])
+    assert held(draft)["c"][0]["tags"] == ["slow"]
+    assert list(check(fresh(draft).dataset)) == []
+
+
 def test_an_edit_whose_worker_died_goes_on(draft: Version, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edits, "BATCH_FRAMES", 1)
     job = start(draft, Edit("tag", value="x"))
