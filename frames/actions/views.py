@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
@@ -167,8 +168,9 @@ def sweep() -> None:
     # Ten million frames take minutes, in which they are not to be hashed twice.
     long_ago = timezone.now() - HASH_WAIT
     waiting = DataView.objects.filter(is_pinned=True, content_hash="", saved_at__lt=long_ago)
-    for pk in waiting.values_list("pk", flat=True)[:100]:
-        enqueue("frames.hash_view", view_pk=pk)
+    for pk, uid in waiting.values_list("pk", "uid")[:100]:
+        if cache.add(f"hash_view:{uid}", 1, timeout=HASH_WAIT.total_seconds()):
+            enqueue("frames.hash_view", view_pk=pk)
 
 
 def _create(

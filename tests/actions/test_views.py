@@ -112,6 +112,19 @@ def test_a_hash_that_was_lost_is_sent_again(
     assert view.content_hash == expected
 
 
+def test_a_hash_that_takes_long_is_not_sent_with_every_sweep(
+    published: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = save(published)
+    long_ago = timezone.now() - 2 * views.HASH_WAIT
+    DataView.objects.filter(pk=view.pk).update(content_hash="", saved_at=long_ago)
+    sent: list[int] = []
+    monkeypatch.setattr(views, "enqueue", lambda task, view_pk: sent.append(view_pk))
+    for _ in range(3):
+        views.sweep()
+    assert sent == [view.pk]
+
+
 def test_a_hash_of_what_was_deleted_is_awaited_no_more(published: Version) -> None:
     view = save(published)
     DataView.objects.filter(pk=view.pk).update(content_hash="")
