@@ -100,8 +100,9 @@ def start_export(
     *, version: Version, query: FrameQuery, format_name: str, actor: User | None
 ) -> Job:
     """Queue an export of the frames that match now. Raises Refused, QueryError."""
-    output = output_format(format_name)
+    # The filter first: a page that says what else is wrong shows what it matches.
     snapshot = _snapshot(version, query)
+    output = output_format(format_name)
     if Job.objects.unfinished().filter(kind=Job.Kind.EXPORT, created_by=actor).count() >= AT_ONCE:
         raise Refused(f"{AT_ONCE} of your exports are not done yet. Wait for one, or cancel it.")
     options = {"format": output.name, "q": query.q, "label": query.label}

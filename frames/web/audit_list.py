@@ -88,7 +88,7 @@ class AuditQuery:
         if self.since:
             events = events.filter(at__gte=_midnight("From", self.since))
         if self.until:
-            events = events.filter(at__lt=_midnight("To", self.until) + timedelta(days=1))
+            events = events.filter(at__lt=_midnight("To", self.until, after_days=1))
         return events
 
 
@@ -245,11 +245,11 @@ def audit_list(
     return respond(request, page, "audit/list.html", as_json=as_json)
 
 
-def _midnight(name: str, text: str) -> datetime:
+def _midnight(name: str, text: str, after_days: int = 0) -> datetime:
     """Return the beginning of a day in UTC; raise QueryError for a text that is none."""
     try:
-        return datetime.combine(date.fromisoformat(text), time(), UTC)
-    except ValueError as error:
+        return datetime.combine(date.fromisoformat(text), time(), UTC) + timedelta(days=after_days)
+    except (ValueError, OverflowError) as error:
         raise QueryError(f"{name}: {text[:20]} is not a day. Write it as 2026-01-31.") from error
 
 
@@ -265,7 +265,8 @@ def _behind(events: QuerySet[AuditEvent], after: str, limit: int) -> list[AuditE
             at = datetime.fromisoformat(place[0])
         except ValueError as error:
             raise foreign_token() from error
-        if at.tzinfo is None:
+        # All tokens are of UTC; a year 1 elsewhere is none there.
+        if at.utcoffset() != timedelta():
             raise foreign_token()
         # The first condition alone is one range of the index.
         events = events.filter(at__lte=at).filter(Q(at__lt=at) | Q(pk__lt=place[1]))

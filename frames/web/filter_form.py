@@ -233,9 +233,8 @@ class FilterForm:
             for rule in card.rules:
                 rule.take()
         verb, _, place = change.partition(":")
-        numbers = [int(part) for part in place.split(".") if part.isdigit()]
         try:
-            self._change(verb, numbers)
+            self._change(verb, [int(part) for part in place.split(".") if part])
         except (IndexError, ValueError):
             # A form of another state of the page: shown as it is.
             return

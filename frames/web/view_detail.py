@@ -359,6 +359,8 @@ def _as_csv(user: User, view: DataView) -> HttpResponseBase:
         found = views.evaluate(definition, Version.objects.visible_to(user))
     except DefinitionError as error:
         return refused_json(QueryError(str(error), field="format"))
+    except QueryError as error:
+        return refused_json(error)
     if definition.iteration.infinite:
         return refused_json(QueryError("An iteration without end has no list.", field="format"))
     return refused_json(found.error) if found.error else frames_as_csv(view, definition, found)
@@ -372,9 +374,11 @@ def _load(user: User, view: DataView, after: str, params: dict[str, str]) -> Vie
     error = None
     try:
         definition = Definition.from_json(view.definition)
-    except DefinitionError as unreadable:
+        found = views.evaluate(definition, Version.objects.visible_to(user))
+    except (DefinitionError, QueryError) as unreadable:
+        # Not to be read, or of a dataset that has come to more versions than a view takes.
         definition, error = Definition(), QueryError(str(unreadable))
-    found = views.evaluate(definition, Version.objects.visible_to(user))
+        found = views.evaluate(definition, Version.objects.visible_to(user))
     drawn: Sequence[Drawn] = []
     following = None
     try:

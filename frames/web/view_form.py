@@ -436,7 +436,11 @@ def view_edit(request: SignedInRequest, view_uid: str) -> HttpResponse:
         definition = Definition.from_json(view.definition)
     except DefinitionError as error:
         return _show(request, ViewForm(name=view.name), view, _fields_of(error))
-    found = views.evaluate(definition, Version.objects.visible_to(request.user))
+    try:
+        found = views.evaluate(definition, Version.objects.visible_to(request.user))
+    except QueryError as error:
+        messages.warning(request, error.message)
+        return redirect("frames:view_detail", view.uid)
     form = ViewForm.from_view(view, definition, found)
     hidden = (
         len(definition.versions) - len(form.versions),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib.auth.models import User
@@ -346,7 +346,8 @@ def _behind(found: DataViewQuerySet, query: ViewQuery) -> DataViewQuerySet:
             value = datetime.fromisoformat(value)
         except ValueError as error:
             raise foreign_token() from error
-        if value.tzinfo is None:
+        # All tokens are of UTC; a year 1 elsewhere is none there.
+        if value.utcoffset() != timedelta():
             raise foreign_token()
     return found.filter(
         Q(**{f"{column}__{compare}": value}) | Q(**{column: value, f"pk__{compare}": pk})

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from frames.actions import audit, versions
 from frames.models import AuditEvent, Grant, Project
+from frames.search.query import encode_after
 from frames.web import audit_list as view
 from tests.factories import make_version
 from tests.web.support import HOSTILE
@@ -128,7 +129,14 @@ def test_days_are_inside_their_range(
 
 @pytest.mark.parametrize(
     "params",
-    [{"since": "yesterday"}, {"until": "2026-02-30"}, {"after": "x"}, {"after": "WyJhIiwxXQ"}],
+    [
+        {"since": "yesterday"},
+        {"until": "2026-02-30"},
+        {"until": "9999-12-31"},
+        {"after": "x"},
+        {"after": "WyJhIiwxXQ"},
+        {"after": encode_after("0001-01-01T00:00:00+14:00", 1)},
+    ],
 )
 def test_what_cannot_be_understood_is_said(
     params: dict[str, str],

@@ -247,6 +247,13 @@ def test_hostile_text_is_only_text(client: Client, project: Project) -> None:
     assert client.get(f"{base}.json", {"q": found}).json()["matched"] == 1
 
 
+@pytest.mark.parametrize("change", ["add-rule:²", f"add-rule:{'9' * 5_000}", "drop-label:0.x.1"])
+def test_a_button_of_no_form_changes_nothing(client: Client, base: str, change: str) -> None:
+    response = client.post(f"{base}/filter/", {"do": change, "f0.frame": "meta.a:1"})
+    assert response.status_code == 200
+    assert "meta.a:1" in response.content.decode()
+
+
 def test_very_many_cards_are_refused() -> None:
     given = QueryDict(mutable=True)
     for number in range(200):

@@ -161,6 +161,12 @@ def test_a_filter_that_cannot_be_read_is_an_error_of_the_page(client: Client, ba
     assert client.get(f"{base}/export.json?q=label:(").json()["error"]
 
 
+def test_neither_format_nor_filter_can_be_meant(client: Client, base: str) -> None:
+    page = client.post(f"{base}/export/", {"format": "nope", "q": "label:("})
+    assert page.status_code == 400
+    assert 'value="label:("' in page.content.decode()
+
+
 def test_an_outsider_neither_exports_nor_downloads(
     browse: Callable[[User | None], Client], outsider: User, base: str, job: Job
 ) -> None:

@@ -247,6 +247,25 @@ def test_a_view_of_a_deleted_version_says_so(
     assert "not there, or not visible to you" in response.content.decode()
 
 
+def test_a_view_whose_dataset_came_to_too_many_versions_says_so(
+    version: Version, browse: Browse, editor: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope = {"dataset": version.dataset.uid, "version": "*"}
+    view = views.save_view(
+        project=version.dataset.project,
+        name="All",
+        definition=Definition.from_json({"versions": [scope], "filters": [{}]}),
+        actor=None,
+    )
+    versions.create_version(dataset=version.dataset, name="More", actor=None)
+    monkeypatch.setattr("frames.search.views.VERSIONS_MAX", 1)
+    client = browse(editor)
+    assert "more than 1 versions" in client.get(f"/views/{view.uid}/").content.decode()
+    assert client.get(f"/views/{view.uid}/?format=csv").status_code == 400
+    response = client.get(f"/views/{view.uid}/edit/", follow=True)
+    assert "more than 1 versions" in response.content.decode()
+
+
 def test_a_view_without_end_shows_its_first_frames(
     version: Version, browse: Browse, viewer: User
 ) -> None:
