@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.contrib import messages
+from django.http import Http404
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from frames.actions import versions
 from frames.actions.fields import Refused
 from frames.actions.frames import VersionNotWritable
-from frames.models import Grant, Version
+from frames.models import Frame, Grant, Version
+from frames.models.frame import ordinal_of
 from frames.search.compare import compare
 from frames.web import access
 from frames.web.addresses import compare_address, history_address, restore_address
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from frames.web.http import SignedInRequest
 
-DRAFTS_SHOWN = 50
+DRAFTS_SHOWN: Final = 50
 
 
 @require_http_methods(["GET", "POST"])
@@ -38,6 +40,9 @@ def version_restore(request: SignedInRequest, dataset_uid: str, version_uid: str
     access.require(request.user, version.dataset.project, Grant.Role.EDITOR)
     source = access.version_or_404(request.user, dataset_uid, request.GET.get("from", ""))
     frame_id = request.GET.get("id", "")
+    if "\x00" in frame_id:
+        # No id has one, and PostgreSQL refuses to be asked for it.
+        raise Http404
     if not version.is_draft:
         return _choose_draft(request, version, source, frame_id)
 
@@ -69,13 +74,17 @@ def version_restore(request: SignedInRequest, dataset_uid: str, version_uid: str
 
 def _lead(version: Version, source: Version, frame_id: str) -> list[str]:
     """Return what would happen, in words."""
-    if frame_id:
-        return [
-            f"{version.name} gets the frame {frame_id} as {source.name} has it. "
-            f"If {source.name} does not have it, it is taken out.",
-            "What the frame is now stays in its history while a version holds it.",
-        ]
     found = compare(version, source)
+    if frame_id:
+        rows = Frame.objects.filter(dataset=version.dataset, frame_id=frame_id)
+        revisions = [ordinal_of(pk) for pk in rows.values_list("pk", flat=True)]
+        if any(ordinal in found.changed for ordinal in revisions):
+            return [f"{version.name} gets the frame {frame_id} as {source.name} has it."]
+        if any(ordinal in found.added for ordinal in revisions):
+            return [f"{version.name} does not have the frame {frame_id}, and gets it."]
+        if any(ordinal in found.removed for ordinal in revisions):
+            return [f"{source.name} does not have the frame {frame_id}. It is taken out."]
+        return [f"{frame_id} is the same in both. Nothing would change."]
     if not (found.added or found.removed or found.changed):
         return [f"{version.name} and {source.name} have the same frames. Nothing would change."]
     return [

@@ -99,6 +99,14 @@ def test_a_frame_is_restored_from_its_history(
     assert restore.replace("&", "&amp;") in history
     asked = client.get(restore).content.decode()
     assert "Restore a-0 from v1?" in asked
+    assert "Current gets the frame a-0 as v1 has it." in asked
+    for frame_id, said in (
+        ("b-0", "Current does not have the frame b-0, and gets it."),
+        ("new", "v1 does not have the frame new. It is taken out."),
+        ("still", "Nothing would change."),
+    ):
+        other = client.get(f"{address(draft)}/restore/?from={release.uid}&id={frame_id}")
+        assert said in other.content.decode()
     response = client.post(restore)
     base = f"/datasets/{draft.dataset.uid}/compare"
     assert response["Location"] == f"{base}/{release.uid}/{draft.uid}/"
@@ -168,6 +176,14 @@ def test_who_may_not_change_restores_nothing(
     assert client.get(restore).status_code == status
     assert client.post(restore).status_code == status
     assert labels(draft, "a-0") == ["car"]
+
+
+def test_an_id_that_no_frame_can_have_is_not_found(
+    draft: Version, browse: Browse, editor: User
+) -> None:
+    restore = f"{address(draft)}/restore/?from={draft.uid}&id=%00"
+    assert browse(editor).get(restore).status_code == 404
+    assert browse(editor).get(f"{address(draft)}/history/?id=%00").status_code == 404
 
 
 def test_nothing_is_restored_from_another_dataset(
