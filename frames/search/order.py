@@ -33,7 +33,7 @@ VALUES_MAX: Final = 200
 SPARSE_RATIO: Final = 20
 _READ_CHUNK: Final = 10_000
 # Reading a row by its key takes as long as so many rows of a scan along an index.
-READ_COST: Final = 3
+READ_COST: Final = 2
 
 
 def is_sparse(index: DatasetIndex, matched: BitMap) -> bool:
