@@ -244,7 +244,8 @@ def version_merge(
 
 def _page(dataset: Dataset, given: QueryDict) -> MergePage:
     """Read the state of the page. Queries: a dozen."""
-    wanted = list(dict.fromkeys(given.getlist("parent")))[:PARENTS_MAX]
+    wanted = [uid for uid in dict.fromkeys(given.getlist("parent")) if uid.isalnum()]
+    wanted = wanted[:PARENTS_MAX]
     published = dataset.versions.published().order_by("-published_at", "-pk")
     found = {version.uid: version for version in published.filter(uid__in=wanted)}
     parents = [found[uid] for uid in wanted if uid in found]

@@ -38,11 +38,11 @@ def version_restore(request: SignedInRequest, dataset_uid: str, version_uid: str
     """
     version = access.version_or_404(request.user, dataset_uid, version_uid)
     access.require(request.user, version.dataset.project, Grant.Role.EDITOR)
-    source = access.version_or_404(request.user, dataset_uid, request.GET.get("from", ""))
-    frame_id = request.GET.get("id", "")
-    if "\x00" in frame_id:
+    source_uid, frame_id = request.GET.get("from", ""), request.GET.get("id", "")
+    if "\x00" in source_uid + frame_id:
         # No id has one, and PostgreSQL refuses to be asked for it.
         raise Http404
+    source = access.version_or_404(request.user, dataset_uid, source_uid)
     if not version.is_draft:
         return _choose_draft(request, version, source, frame_id)
 

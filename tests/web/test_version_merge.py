@@ -183,6 +183,7 @@ def test_versions_without_a_conflict_are_merged_at_once(
         {"page": "99999999999999999999"},
         {"rule": "nonsense"},
         {"c0": "nonsense"},
+        {"name": "\x00", "description": "\x00", "picks": "\x00"},
     ],
 )
 def test_a_state_that_cannot_be_is_read_as_none(
@@ -212,8 +213,10 @@ def test_parents_of_another_dataset_are_not_taken(
     parents: list[Version], address: str, browse: Browse, editor: User, project: Project
 ) -> None:
     other = versions.publish(make_version(project), actor=None)
-    page = browse(editor).get(address, query([parents[0], other])).content.decode()
-    assert "Choose two published versions" in page
+    for parent in (other.uid, "\x00", "nonsense", parents[0].uid):
+        sent = {"parent": [parents[0].uid, parent]}
+        page = browse(editor).get(address, sent).content.decode()
+        assert "Choose two published versions" in page
 
 
 def test_names_in_conflicts_are_escaped(project: Project, browse: Browse, editor: User) -> None:
