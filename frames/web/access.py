@@ -38,6 +38,7 @@ class VersionGone(Http404):
 
 def project_or_404(user: User, project_uid: str) -> Project:
     """Return a project the user is in."""
+    _refuse_null(project_uid)
     return get_object_or_404(Project.objects.visible_to(user), uid=project_uid)
 
 
@@ -52,6 +53,7 @@ def version_or_404(user: User, dataset_uid: str, version_uid: str) -> Version:
 
     Raises VersionGone for one that was deleted.
     """
+    _refuse_null(version_uid)
     versions = Version.objects.visible_to(user).select_related("dataset__project", "created_by")
     try:
         return get_object_or_404(versions, uid=version_uid, dataset__uid=dataset_uid)
@@ -88,6 +90,7 @@ def view_or_404(user: User, view_uid: str) -> DataView:
 def previews_of(user: User, keys: list[str]) -> list[Preview]:
     """Return those of the previews that belong to projects the user is in."""
     visible = Project.objects.visible_to(user).filter(pk=OuterRef("project"))
+    keys = [key for key in keys if "\x00" not in key]
     return list(Preview.objects.filter(Exists(visible), pk__in=keys))
 
 
@@ -147,3 +150,9 @@ def administered_projects(user: User) -> list[Project]:
         return list(Project.objects.all())
     admins = Grant.objects.filter(user=user, role=Grant.Role.ADMIN)
     return list(Project.objects.filter(pk__in=admins.values("project")))
+
+
+def _refuse_null(uid: str) -> None:
+    """Raise Http404 for what is no id; PostgreSQL refuses to be asked for a null character."""
+    if "\x00" in uid:
+        raise Http404

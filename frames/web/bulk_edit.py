@@ -189,6 +189,9 @@ def _selected(
         raise Refused(
             f"Over {SELECTED_MAX:,} are selected by hand. Filter, and edit all that match."
         )
+    if any("\x00" in item for item in [*frames, *contexts]):
+        # PostgreSQL refuses to be asked for one.
+        raise Refused("No frame's id holds a null character.")
     matched = pages.matched_frames(version, query)
     if not frames and not contexts:
         return matched

@@ -16,7 +16,7 @@ from frames.web import access
 from frames.web.addresses import version_address
 from frames.web.http import respond
 from frames.web.pictures import Picture, pictures_of
-from frames.web.text import count, elapsed, percent, plural
+from frames.web.text import count, elapsed, percent, plural, words_of
 from frames.web.versions import Action
 
 if TYPE_CHECKING:
@@ -50,9 +50,10 @@ class DatasetQuery:
     def from_params(cls, params: dict[str, str]) -> DatasetQuery:
         """Read the address; what is not known falls back to the default."""
         number = params.get("page", "")
+        # No name has a null character, and PostgreSQL refuses to be asked for one.
         return cls(
-            q=params.get("q", "").strip(),
-            project=params.get("project", ""),
+            q=params.get("q", "").replace("\x00", "").strip(),
+            project=params.get("project", "").replace("\x00", ""),
             sort=params["sort"] if params.get("sort") in SORTS else "-updated",
             page=max(1, int(number)) if number.isdecimal() and len(number) < 7 else 1,
         )
@@ -173,7 +174,7 @@ def _load(user: User, query: DatasetQuery) -> DatasetListPage:
     if project:
         visible = visible.filter(project=project)
     matching = visible
-    for word in query.q.split():
+    for word in words_of(query.q):
         matching = matching.filter(
             Q(name__icontains=word) | Q(description__icontains=word) | Q(tags__icontains=word)
         )

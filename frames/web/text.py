@@ -11,6 +11,8 @@ MS_PER_DAY: Final = 86_400_000
 # Beyond this a timestamp is a date or a counter, not a position in a recording.
 MAX_TIMECODE_MS: Final = 100 * 3_600_000
 JSON_LINE_CHARS: Final = 88
+# SQLite takes no condition of 1,000 parts.
+WORDS_MAX: Final = 100
 
 
 def timecode(ms: float) -> str:
@@ -150,3 +152,12 @@ def json_text(value: Any, indent: int = 0) -> str:
         lines = [inner + json_text(item, indent + 2) for item in value]
     start, end = "{}" if isinstance(value, dict) else "[]"
     return f"{start}\n" + ",\n".join(lines) + f"\n{' ' * indent}{end}"
+
+
+def words_of(text: str) -> list[str]:
+    """Return the first words of a text that names are searched by, each once.
+
+    >>> words_of("night  rain night")
+    ['night', 'rain']
+    """
+    return list(dict.fromkeys(text.split()))[:WORDS_MAX]

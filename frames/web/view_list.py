@@ -20,7 +20,7 @@ from frames.search.errors import QueryError
 from frames.search.query import decode_after, encode_after, foreign_token
 from frames.web import access
 from frames.web.http import respond
-from frames.web.text import count, elapsed, plural
+from frames.web.text import count, elapsed, plural, words_of
 from frames.web.version_detail import refused_json
 from frames.web.view_actions import ACTIONS, actions_of
 
@@ -271,7 +271,7 @@ def matching(user: User, query: ViewQuery) -> DataViewQuerySet:
         found = found.filter(created_by__username=query.user)
     if query.status:
         found = found.filter(status=query.status)
-    for word in query.q.split():
+    for word in words_of(query.q):
         found = found.filter(Q(name__icontains=word) | Q(description__icontains=word) | Q(uid=word))
     sign = "-" if query.sort.startswith("-") else ""
     column = SORTS[query.sort.removeprefix("-")]

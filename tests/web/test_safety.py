@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from frames.models import Job, JobError
+from frames.actions.views import save_view
+from frames.models import Grant, Job, JobError, Project
+from frames.search.view_definition import Definition, Scope
 from tests.factories import make_frame, make_version
 from tests.web.support import HOSTILE
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
     from django.test import Client
 
-    from frames.models import Project, Version
+    from frames.models import Version
 
 
 @pytest.fixture
@@ -133,6 +135,45 @@ def test_pages_are_kept_by_no_shared_cache(
     assert "private" in response["Cache-Control"]
     assert "no-cache" in response["Cache-Control"]
     assert "HX-Request" in response["Vary"]
+
+
+def test_null_characters_are_in_no_name(
+    version: Version, base: str, browse: Callable[[User | None], Client], editor: User
+) -> None:
+    """PostgreSQL refuses to be asked for a text that holds one."""
+    client, dataset = browse(editor), f"/datasets/{version.dataset.uid}"
+    for address in (
+        "/datasets/?q=a%00b",
+        "/datasets/?project=a%00b",
+        "/previews/state/?key=a%00b",
+        f"{base}/bulk/?frame=a%00b&context=a%00b",
+        f"{base}/restore/?from=a%00b",
+        f"{dataset}/compare/?before=a%00b&after=a%00b",
+        f"{dataset}/merge/?parent=a%00b",
+    ):
+        assert client.get(address).status_code in (200, 400, 404), address
+    assert client.post(f"{base}/restore/?from={version.uid}&id=a%00b").status_code == 404
+    view = save_view(
+        project=version.dataset.project,
+        name="All",
+        definition=Definition(versions=(Scope(version.dataset.uid, version.uid),)),
+        actor=None,
+    )
+    move = {"action": "move", "view": view.uid, "confirmed": "1", "project": "a\x00b"}
+    Grant.objects.create(
+        project=Project.objects.create(name="Other"), user=editor, role=Grant.Role.EDITOR
+    )
+    assert client.post("/views/act/", move).status_code == 404
+
+
+def test_many_words_are_looked_for_in_names(
+    version: Version, browse: Callable[[User | None], Client], viewer: User
+) -> None:
+    """SQLite takes no condition of 1,000 parts."""
+    client, words = browse(viewer), " ".join(f"w{number}" for number in range(1_200))
+    for page in ("/datasets.json", "/views.json"):
+        response = client.get(page, {"q": words})
+        assert (response.status_code, response.json()["items"]) == (200, [])
 
 
 @pytest.mark.parametrize("next_page", ["https://evil.example/", "//evil.example/", "javascript:1"])
