@@ -159,7 +159,8 @@ def undo(job: Job, *, actor: User | None) -> int:
     Frames that were changed again since are left as they are.
     """
     with transaction.atomic():
-        job = Job.objects.select_for_update().select_related("version__dataset").get(pk=job.pk)
+        # Alone: PostgreSQL locks no row that may be missing, as its version's.
+        job = Job.objects.select_for_update().get(pk=job.pk)
         if job.kind != Job.Kind.EDIT or job.state != Job.State.DONE:
             raise Refused("Only an edit that was made can be undone.")
         if job.result.get("undone"):

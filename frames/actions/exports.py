@@ -466,7 +466,8 @@ def _labels(index: DatasetIndex, version: Version) -> list[str]:
 def _folder(version: Version, snapshot: BitMap, on_chunk: Callable[[int], None]) -> str:
     """Return the folder that the sources of all frames lie in. Queries: 1 for each 10,000."""
     prefix: str | None = None
-    for part in chunks(list(snapshot), READ_CHUNK):
+    for start in range(0, len(snapshot), READ_CHUNK):
+        part = snapshot[start : start + READ_CHUNK]
         pks = [frame_pk(version.dataset_id, ordinal) for ordinal in part]
         uris = Source.objects.filter(frame__in=pks).values_list("uri", flat=True)
         known = [] if prefix is None else [prefix]

@@ -240,7 +240,8 @@ def _named_by_jobs(dataset_pk: int) -> BitMap:
     named = Job.objects.unfinished() | Job.objects.filter(version__status=Version.Status.DRAFT)
     rows = named.filter(dataset=dataset_pk).exclude(staged=b"", replaced=b"")
     found = BitMap()
-    for bitmaps in rows.values_list("staged", "replaced"):
+    # Each can be of every frame, and a draft can have many edits.
+    for bitmaps in rows.values_list("staged", "replaced").iterator(chunk_size=8):
         for data in bitmaps:
             if len(data):
                 found |= load(data)
