@@ -254,7 +254,9 @@ class ViewPage:
 
     @property
     def numbers(self) -> list[tuple[int, Label]]:
-        """The first labels of the enumeration by their numbers."""
+        """The first labels by their numbers, for whoever sees all of the input."""
+        if self.found.missing:
+            return []
         pairs = sorted(
             (number, label) for label, number in self.definition.labels_enumeration.items()
         )

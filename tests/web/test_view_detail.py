@@ -206,6 +206,16 @@ def test_a_reader_sees_only_what_they_may_see(
     assert "not visible to you" in client.get(f"/views/{mixed.uid}/").content.decode()
 
 
+def test_numbers_of_labels_do_not_tell_what_a_reader_may_not_see(
+    version: Version, browse: Browse, viewer: User
+) -> None:
+    hidden = make_version(frames=[make_frame("h", labels=["prototype"])])
+    view = save(version, hidden, labels_enumeration={"prototype": 1})
+    page = browse(viewer).get(f"/views/{view.uid}/")
+    assert page.status_code == 200
+    assert "prototype" not in page.content.decode()
+
+
 def test_the_table_does_not_tell_how_much_a_reader_may_not_see(
     mixed: DataView, browse: Browse, viewer: User
 ) -> None:
