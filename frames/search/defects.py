@@ -239,6 +239,8 @@ def failed_sources(index: DatasetIndex, members: BitMap, tick: Callable[[int], N
     reasons = dict(
         failed.filter(uri__in=[e["uri"] for e in found.examples]).values_list("uri", "reason")
     )
+    # One that somebody has retried since has no reason any more.
+    found.examples = [example for example in found.examples if example["uri"] in reasons]
     for example in found.examples:
         example["reason"] = PreviewReason(reasons[example["uri"]]).label
     return found

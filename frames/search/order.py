@@ -155,8 +155,9 @@ def _least(
     """Read the columns of all matches, and return the first behind a place in their order."""
     first: list[tuple[tuple[Any, ...], int]] = []
     edge = None if place is None else tuple(place)
-    for part in chunks(list(matched), _READ_CHUNK):
-        rows = [(tuple(row[1:]), row[0]) for row in read(index, BitMap(part), columns)]
+    for start in range(0, len(matched), _READ_CHUNK):
+        part = matched[start : start + _READ_CHUNK]
+        rows = [(tuple(row[1:]), row[0]) for row in read(index, part, columns)]
         if edge is not None:
             rows = [row for row in rows if (row[0] < edge if descending else row[0] > edge)]
         first = sorted([*first, *rows], reverse=descending)[:limit]
