@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from frames.media.policy import MediaPolicy
     from frames.media.uris import Uri
 
-# Where there is no O_PATH (macOS), a folder must also be readable to be passed through.
-_PASS_THROUGH: Final = (
-    getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-)
 # O_NONBLOCK: opening a fifo nobody writes to would otherwise wait for ever.
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -40,6 +36,10 @@ def _error(error: OSError) -> MediaError:
         f"The file cannot be read: {os.strerror(error.errno or 0)}.",
         retryable=True,
     )
+
+
+def _outside() -> MediaError:
+    return MediaError(PreviewReason.NOT_ALLOWED, "The path leads outside of the allowed folders.")
 
 
 def _within(path: str, folder: str) -> bool:
@@ -61,27 +61,27 @@ def _real_path(uri: Uri, policy: MediaPolicy) -> str:
         opens_state = _within(state, root) and _within(path, state)
         if _within(path, root) and not opens_state:
             return path
-    raise MediaError(PreviewReason.NOT_ALLOWED, "The path leads outside of the allowed folders.")
+    raise _outside()
 
 
-def _open_at(path: str) -> int:
-    """Open a path without links in it, component by component.
+def _open_real(path: str) -> int:
+    """Open a path without links in it, as it is known to be from a moment ago.
 
-    Each component is opened inside the one before and never through a link, so that nobody can
-    put a link into the path between the check and the opening.
+    Nobody can put a link into it in between: afterwards the path must still be without links, and
+    lead to the very file that was opened. (To open each folder inside of the one before proves
+    the same, and took a tenth of the time of a preview.)
     """
-    *folders, name = path.split("/")[1:]
-    folder = os.open("/", _PASS_THROUGH)
+    # Asked before opening, because opening some devices does something.
+    _check_regular(os.lstat(path))
+    descriptor = os.open(path, _READ)
     try:
-        for component in folders:
-            inner = os.open(component, _PASS_THROUGH, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        # Asked before opening, because opening some devices does something.
-        _check_regular(os.stat(name, dir_fd=folder, follow_symlinks=False))
-        return os.open(name, _READ, dir_fd=folder)
-    finally:
-        os.close(folder)
+        opened = os.fstat(descriptor)
+        if os.path.realpath(path) != path or not os.path.samestat(opened, os.lstat(path)):
+            raise _outside()
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _check_regular(status: os.stat_result) -> None:
@@ -101,7 +101,7 @@ def open_file(uri: Uri, policy: MediaPolicy, max_bytes: int) -> MediaReader:
     if path == "/":
         raise MediaError(PreviewReason.UNSUPPORTED, "This is a folder, not a file.")
     try:
-        descriptor = _open_at(path)
+        descriptor = _open_real(path)
     except OSError as error:
         raise _error(error) from error
     reader = MediaReader(io.FileIO(descriptor))

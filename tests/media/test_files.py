@@ -98,19 +98,41 @@ def test_an_allowed_folder_that_is_itself_a_link(folder: Path) -> None:
 def test_a_link_put_in_place_after_the_check(
     folder: Path, policy: MediaPolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The path that was checked is opened without following links, so the swap fails."""
+    """The path that was checked has a link in it by the time it is opened."""
     (folder / "day").mkdir()
     (folder / "day" / "key.png").write_bytes(b"harmless")
-    real_open = files._open_at
+    real_open = files._open_real
 
     def swap_and_open(path: str) -> int:
         (folder / "day").rename(folder / "night")
         (folder / "day").symlink_to(folder.parent / "secret")
         return real_open(path)
 
-    monkeypatch.setattr(files, "_open_at", swap_and_open)
+    monkeypatch.setattr(files, "_open_real", swap_and_open)
     with pytest.raises(MediaError), open_uri((folder / "day" / "key.png").as_uri(), policy):
         pass
+
+
+def test_a_link_in_place_for_the_moment_of_opening(
+    folder: Path, policy: MediaPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path is as it was before and after, but it is not the file that was opened."""
+    (folder / "day").mkdir()
+    (folder / "day" / "key.png").write_bytes(b"harmless")
+    real_open = os.open
+
+    def swap_and_open(path: str, flags: int, *args: int) -> int:
+        if not path.endswith("key.png"):
+            return real_open(path, flags, *args)
+        (folder / "day").rename(folder / "night")
+        (folder / "day").symlink_to(folder.parent / "secret")
+        descriptor = real_open(path, flags, *args)
+        (folder / "day").unlink()
+        (folder / "night").rename(folder / "day")
+        return descriptor
+
+    monkeypatch.setattr(os, "open", swap_and_open)
+    assert reason_of(folder / "day" / "key.png", policy) is PreviewReason.NOT_ALLOWED
 
 
 def test_what_is_not_a_regular_file(folder: Path, policy: MediaPolicy) -> None:
@@ -137,7 +159,7 @@ def test_a_file_without_the_right_to_read(
         raise PermissionError(13, "Permission denied")
 
     (folder / "a.png").write_bytes(b"a")
-    monkeypatch.setattr(files, "_open_at", refuse)
+    monkeypatch.setattr(files, "_open_real", refuse)
     assert reason_of(folder / "a.png", policy) is PreviewReason.FORBIDDEN
 
 
