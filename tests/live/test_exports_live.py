@@ -44,10 +44,11 @@ def test_an_export_of_a_killed_worker_is_written_anew(worker: Worker, project: P
     """Nothing half-written is ever under the file's name, and nothing of it is left."""
     frames = [make_frame(f"{n:05}", timestamp=n, labels=["car"]) for n in range(FRAMES)]
     job = start(make_version(project, frames), "voc")
-    wait_until(lambda: state(job) and job.position > 0, "the first chunk", 60)
+    folder = project_settings.EXPORTS_DIR / job.uid
+    # The file itself: the job's row says how far it is once a second, when all may be written.
+    wait_until(lambda: any(path.stat().st_size for path in folder.glob("*.part")), "a chunk", 60)
     worker.kill()
     assert state(job) == Job.State.RUNNING
-    folder = project_settings.EXPORTS_DIR / job.uid
     assert [path.suffix for path in folder.iterdir()] == [".part"]
 
     # As if the time after which a silent worker counts as gone had passed.
