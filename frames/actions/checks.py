@@ -193,9 +193,10 @@ def _scan(job: Job, index: DatasetIndex, members: BitMap, progress: _Progress) -
     for kind, found in defects.geometry_defects(index, members).items():
         _keep(job, kind, found)
     _keep(job, Kind.LABEL_CASE, defects.label_case(index, members))
-    _keep(job, Kind.COLLISION, defects.collisions(index, members, progress))
+    collided = defects.collisions(index, members, progress)
+    _keep(job, Kind.COLLISION, collided)
     progress.base = index.dataset.next_ordinal
-    _keep(job, Kind.DUPLICATE, defects.duplicates(index, members, progress))
+    _keep(job, Kind.DUPLICATE, defects.duplicates(index, collided.frames, progress))
 
 
 def _fetch(job: Job, index: DatasetIndex, members: BitMap, scanned: int) -> None:

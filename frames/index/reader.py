@@ -228,6 +228,23 @@ class DatasetIndex:
                 return
             limit = min(limit * 2, 4096)
 
+    def shared_texts(self, key: str) -> Iterator[TermFrames]:
+        """Yield the texts of a key that more than one revision has, in byte order.
+
+        Queries: 1 for each 4,096, and 1 for each 500.
+        """
+        found = self._key(key)
+        if found is None:
+            return
+        after = None
+        while terms := store.shared_texts(found.pk, after, limit=_MOST_RUNS):
+            for part in store.chunks(terms):
+                segments: dict[int, list[BitMap]] = {pk: [] for pk, _ in part}
+                for pk, _, data, _ in store.postings_of([*segments]):
+                    segments[pk].append(load(data))
+                yield from (TermFrames(value, union(segments[pk])) for pk, value in part)
+            after = terms[-1][1]
+
     def is_overflowed(self, key: str) -> bool:
         """Whether some texts of a key are in hash buckets, which `walk` passes over. Queries: 1."""
         found = self._key(key)
@@ -311,6 +328,25 @@ class DatasetIndex:
             pk: (np.concatenate([rows for rows, _ in found]), np.concatenate([v for _, v in found]))
             for pk, found in parts.items()
         }
+
+    def numbers(self, key: str, ordinals: UInt32Array) -> Float64Array:
+        """Return the number that each of the given frames has: (n,) float64, NaN for none.
+
+        For a key of frame space of which no frame has two numbers. `ordinals` is (n,), ascending.
+        Queries: up to 2, and 1 for each 500 buckets.
+        """
+        column = np.full(int(ordinals[-1]) + 1 if len(ordinals) else 0, np.nan)
+        found = self._key(key)
+        buckets = {pk: number for pk, number, _, _ in self._buckets(found)} if found else {}
+        for pk, _, data, numbers in store.postings_of([*buckets], numbers=True):
+            if numbers is None:
+                rows = to_array(load(data))
+                column[rows[rows < len(column)]] = buckets[pk]
+            else:
+                entries = np.frombuffer(numbers, dtype=ENTRY)
+                entries = entries[entries["row"] < len(column)]
+                column[entries["row"]] = entries["value"]
+        return column[ordinals]
 
     def valued(self, key: str) -> BitMap:
         """Return the frames that have any value of a key but null; of a region key, such a region.

@@ -346,6 +346,21 @@ def terms_in_order(
     )
 
 
+def shared_texts(key_pk: int, after: str | None, *, limit: int) -> list[tuple[int, str]]:
+    """Return (id, value) of the next texts of a key that several revisions have, in byte order."""
+    params: list[Any] = [key_pk, Term.Kind.TEXT.value]
+    behind = ""
+    if after is not None:
+        behind = " AND t.value > %s"
+        params.append(after)
+    return fetch(
+        f"SELECT t.id, t.value FROM {_TERM} t WHERE t.key_id = %s AND t.kind = %s{behind} "
+        f"AND (SELECT SUM(p.cardinality) FROM {_POSTING} p WHERE {_OF_TERM}) > 1 "
+        "ORDER BY t.value LIMIT %s",
+        [*params, limit],
+    )
+
+
 def texts_in_order(key_pk: int) -> list[tuple[int]]:
     """Return the id of each text of a key, in byte order of the texts."""
     return fetch(
@@ -522,64 +537,3 @@ def delete_ids(model: type[models.Model], ids: Iterable[int], *, column: str = "
             )
             count += cursor.rowcount
     return count
-
-
-def context_in(dataset_pk: int, after: str | None, rows: int) -> str | None:
-    """Return the context of the revision so many rows behind a context's; None past the last."""
-    params: list[Any] = [dataset_pk]
-    behind = ""
-    if after is not None:
-        behind = " AND context_id > %s"
-        params.append(after)
-    found = fetch(
-        f"SELECT context_id FROM {_FRAME} WHERE dataset_id = %s{behind} "
-        "ORDER BY context_id LIMIT 1 OFFSET %s",
-        [*params, rows],
-    )
-    return found[0][0] if found else None
-
-
-def repeated_moments(
-    dataset_pk: int, place: tuple[str, float] | None, last: str | None, limit: int
-) -> list[tuple[str, float, int, int, int]]:
-    """Return (context, timestamp, revisions, least id, greatest id) of the next repeated ones.
-
-    Moments that more than one revision has, behind `place`, up to the context `last`. Read off
-    an index alone: 1.1 us a revision on SQLite.
-    """
-    params: list[Any] = [dataset_pk]
-    within = ""
-    if place is not None:
-        within = " AND (context_id, timestamp) > (%s, %s)"
-        params += place
-    if last is not None:
-        within += " AND context_id <= %s"
-        params.append(last)
-    return fetch(
-        f"SELECT context_id, timestamp, COUNT(*), MIN(id), MAX(id) FROM {_FRAME} "
-        f"WHERE dataset_id = %s{within} GROUP BY context_id, timestamp HAVING COUNT(*) > 1 "
-        "ORDER BY context_id, timestamp LIMIT %s",
-        [*params, limit],
-    )
-
-
-def revisions_at(
-    dataset_pk: int, moments: Sequence[tuple[str, float]]
-) -> Iterator[tuple[int, int]]:
-    """Yield (place in `moments`, id) of the revisions at each of up to 100 (context, timestamp)."""
-    probe = (
-        f"SELECT %s, id FROM {_FRAME} WHERE dataset_id = %s AND context_id = %s AND timestamp = %s"
-    )
-    params = [value for place, at in enumerate(moments) for value in (place, dataset_pk, *at)]
-    with connection.chunked_cursor() as cursor:
-        cursor.execute(" UNION ALL ".join([probe] * len(moments)), params)
-        while rows := cursor.fetchmany(10_000):
-            yield from rows
-
-
-def digests(first_pk: int, end_pk: int) -> list[tuple[int, bytes]]:
-    """Return (id, digest) of the frame revisions in [first, end), in order."""
-    return fetch(
-        f"SELECT id, digest FROM {_FRAME} WHERE id >= %s AND id < %s ORDER BY id",
-        [first_pk, end_pk],
-    )

@@ -18,7 +18,7 @@ from frames.actions import checks, jobs, versions
 from frames.actions.fields import Refused
 from frames.actions.imports import import_path
 from frames.formats.base import FrameData, SourceData
-from frames.index import membership
+from frames.index import membership, reader, store
 from frames.index.bitmaps import load
 from frames.index.geometry import OUTSIDE, ZERO_AREA, frame_defects
 from frames.models import (
@@ -199,8 +199,8 @@ def test_findings_equal_brute_force(
     history: list[list[FrameData]], parts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever was written over what, and in however small parts it is looked at."""
-    monkeypatch.setattr(defects, "_ROWS_AT_ONCE", parts)
-    monkeypatch.setattr(defects, "_MOMENTS_AT_ONCE", parts)
+    monkeypatch.setattr(reader, "_MOST_RUNS", parts)
+    monkeypatch.setattr(store, "CHUNK", parts)
     version = make_version()
     for frames in history:
         if frames:
@@ -214,14 +214,37 @@ def test_findings_equal_brute_force(
         assert found(release) == brute_force(release)
 
 
-def test_equal_beginnings_of_digests_make_no_duplicates(
-    clean: Version, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Digests are told apart by all of their bytes, though found by four."""
-    rows = list(Frame.objects.all())
-    for row in rows:
-        Frame.objects.filter(pk=row.pk).update(digest=b"same" + bytes(row.digest)[4:])
-    assert found(clean) == {}
+@pytest.mark.parametrize("same", [slice(0, 8), slice(8, 16)])
+def test_equal_halves_of_digests_make_no_duplicates(same: slice) -> None:
+    """Digests are told apart by all of their bytes."""
+    version = make_version(
+        frames=[make_frame(name, context_id="c", meta={"is": name}) for name in ("a", "b")]
+    )
+    for row in Frame.objects.all():
+        digest = bytearray(row.digest)
+        digest[same] = b"the same"
+        Frame.objects.filter(pk=row.pk).update(digest=bytes(digest))
+    assert found(version) == {"collision": {"a", "b"}}
+
+
+def test_examples_are_the_first_moments_and_a_few_twins() -> None:
+    """Collisions by context and time, with how many frames; twins by the names of a few."""
+    frames = [
+        make_frame(f"{context} {at} {number}", context_id=context, timestamp=at, meta={"n": n})
+        for context in ("z", "Z", "a")
+        for at in (2.0, 10.0)
+        for number, n in enumerate([0, 0, 1])
+    ]
+    version = make_version(frames=frames)
+    check(version)
+    findings = {finding.kind: finding for finding in CheckFinding.objects.all()}
+    moments = [("Z", 2.0), ("Z", 10.0), ("a", 2.0), ("a", 10.0), ("z", 2.0)]
+    assert findings["collision"].examples == [
+        {"context": context, "timestamp": at, "frames": 3} for context, at in moments
+    ]
+    twins = [example["names"] for example in findings["duplicate"].examples]
+    assert len(twins) == 5
+    assert all([f"{name[:-1]}{n}" for n in range(2)] == [name, other] for name, other in twins)
 
 
 def test_duplicates_are_found_past_a_segments_end() -> None:
