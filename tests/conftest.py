@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -58,13 +58,30 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(STATE_DIR, ignore_errors=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs the sample data, where it is absent."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs the sample data, where it is absent.
+
+    On PostgreSQL leave out what uses no database: it has been tested with SQLite, and is more than
+    a third of all.
+    """
+    from django.db import connection
+
+    if connection.vendor == "postgresql":
+        without = [item for item in items if not _uses_database(item)]
+        items[:] = [item for item in items if _uses_database(item)]
+        config.hook.pytest_deselected(items=without)
     if SHARED_DATA_DIR.is_dir():
         return
     for item in items:
         if item.get_closest_marker("shared_data"):
             item.add_marker(pytest.mark.skip(reason=f"no sample data in {SHARED_DATA_DIR}"))
+
+
+def _uses_database(item: pytest.Item) -> bool:
+    if item.get_closest_marker("django_db"):
+        return True
+    # As pytest-django has it: without these a test that touches the database fails.
+    return not {"db", "transactional_db"}.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -91,6 +108,27 @@ def _fail_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if os.environ.get("CI") and report.skipped:
         report.outcome = "failed"
         report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_passes_the_audit_log() -> Generator[None]:
+    """Let the flush behind each test of transactions empty the audit log on SQLite.
+
+    It deletes there, which triggers refuse; on PostgreSQL it truncates.
+    """
+    from django.db import connection
+
+    from frames.migrations._append_only import CREATE, DROP
+
+    flush = connection.ops.sql_flush
+
+    def sql_flush(*args: Any, **options: Any) -> list[str]:
+        return [*DROP["sqlite"], *flush(*args, **options), *CREATE["sqlite"]]
+
+    with pytest.MonkeyPatch.context() as patch:
+        if connection.vendor == "sqlite":
+            patch.setattr(connection.ops, "sql_flush", sql_flush)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""An audit event: who did what, when, to what. Never changed, never deleted."""
+"""An audit event: who did what, when, to what. Never changed, never deleted.
+
+The database's triggers refuse both (frames/migrations); what is refused here says so sooner.
+"""
 
 from __future__ import annotations
 

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.migrations.state import ProjectState
+from django.db.models import ProtectedError, QuerySet
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from frames.actions import audit, versions
+from frames.migrations._append_only import append_only
 from frames.models import AuditEvent, Grant, Project
 from frames.search.query import encode_after
 from frames.web import audit_list as view
@@ -111,15 +115,12 @@ def test_filters_keep_what_they_name(
 
 
 def test_days_are_inside_their_range(
-    release: Version, browse: Callable[[User | None], Client], admin: User
+    project: Project, browse: Callable[[User | None], Client], admin: User
 ) -> None:
-    moments = [datetime(2026, 3, day, 12, tzinfo=UTC) for day in (1, 2, 3, 4, 5)]
-    with connection.cursor() as cursor:
-        for event, at in zip(AuditEvent.objects.order_by("pk"), moments, strict=True):
-            adapted = connection.ops.adapt_datetimefield_value(at)
-            cursor.execute(
-                "UPDATE frames_auditevent SET at = %s WHERE id = %s", [adapted, event.pk]
-            )
+    for day in (1, 2, 3, 4, 5):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(timezone, "now", lambda day=day: datetime(2026, 3, day, 12, tzinfo=UTC))
+            audit.record("update", project, project=project, actor=admin)
     client = browse(admin)
     days = [
         item["at"][:10] for item in page(client, since="2026-03-02", until="2026-03-04")["items"]
@@ -161,7 +162,15 @@ def test_hostile_filters_find_nothing(
         assert page(client, **{name: f"x{text}"})["items"] == []
 
 
+@pytest.fixture
+def one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that happens from here on happens at once."""
+    moment = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: moment)
+
+
 def test_pages_hold_each_event_once_also_where_moments_are_equal(
+    one_moment: None,
     release: Version,
     browse: Callable[[User | None], Client],
     admin: User,
@@ -169,8 +178,6 @@ def test_pages_hold_each_event_once_also_where_moments_are_equal(
 ) -> None:
     monkeypatch.setattr(view, "PAGE_SIZE", 2)
     monkeypatch.setattr(view, "_CSV_PAGE", 2)
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE frames_auditevent SET at = (SELECT min(at) FROM frames_auditevent)")
     client, found, after = browse(admin), [], ""
     while after is not None:
         part = page(client, after=after)
@@ -260,6 +267,47 @@ def test_events_cannot_be_changed_or_deleted(release: Version, admin: User) -> N
         with pytest.raises(TypeError, match="append-only"), transaction.atomic():
             change()
     assert AuditEvent.objects.latest("pk").verb == "delete"
+
+
+STATEMENTS = [
+    "UPDATE frames_auditevent SET verb = 'nothing'",
+    "UPDATE frames_auditevent SET actor_id = NULL",
+    "DELETE FROM frames_auditevent",
+    "INSERT INTO frames_auditevent SELECT * FROM frames_auditevent WHERE true "
+    "ON CONFLICT (id) DO UPDATE SET verb = 'nothing'",
+]
+if connection.vendor == "sqlite":
+    STATEMENTS.append("REPLACE INTO frames_auditevent SELECT * FROM frames_auditevent")
+
+
+@pytest.mark.parametrize("sql", STATEMENTS)
+def test_the_database_refuses_to_change_or_delete_events(release: Version, sql: str) -> None:
+    """Whoever speaks to it, and by whatever statement."""
+    before = list(AuditEvent.objects.order_by("pk").values())
+    with (
+        pytest.raises(IntegrityError, match="append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(sql)
+    assert list(AuditEvent.objects.order_by("pk").values()) == before
+
+
+def test_people_and_projects_in_the_log_cannot_be_deleted(release: Version, admin: User) -> None:
+    """So that no event has to forget whom it names."""
+    for named in (admin, release.dataset.project):
+        with pytest.raises(ProtectedError):
+            named.delete()
+
+
+def test_the_triggers_come_and_go_with_the_migration(release: Version) -> None:
+    """As where the migration is undone: without them an event can be changed."""
+    operation, state, editor = append_only(), ProjectState(), connection.schema_editor()
+    operation.database_backwards("frames", editor, state, state)
+    QuerySet(AuditEvent).update(verb="nothing")
+    operation.database_forwards("frames", editor, state, state)
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+        QuerySet(AuditEvent).update(verb="something")
 
 
 def test_administration_offers_no_change_and_no_deletion(release: Version, client: Client) -> None:
