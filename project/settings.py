@@ -17,6 +17,7 @@ from typing import Any
 
 import environ
 from csp.constants import NONE, SELF
+from jinja2 import StrictUndefined
 from kombu import Queue
 
 from project.logging import configure_logging
@@ -165,8 +166,19 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
+            "builtins": ["frames.web.pieces"],
         },
-    }
+    },
+    {
+        "NAME": "pieces",
+        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {
+            "lstrip_blocks": True,
+            "trim_blocks": True,
+            "undefined": StrictUndefined,
+        },
+    },
 ]
 
 LANGUAGE_CODE = "en"
