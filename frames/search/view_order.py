@@ -64,8 +64,8 @@ def page(view: ViewFrames, after: str, limit: int) -> tuple[list[Drawn], str | N
     """Return the frames behind a place in a view's order, and the token of the next page.
 
     Raises QueryError for a filter that cannot be answered and for a token of another view.
-    Queries: at random none, for clips up to 3 a dataset and stretch of the order; in sequence up to
-    4 for each filter and version, and 2 for the place.
+    Queries: at random none, for clips up to 3 a filter, dataset and stretch of its frames; in
+    sequence up to 4 for each filter and version, and 2 for the place.
     """
     if view.error:
         raise view.error
@@ -191,10 +191,7 @@ def _drawn(
     pools: Sequence[_Pool], given: Sequence[int], seed: int, start: int, end: int
 ) -> list[Drawn]:
     """Return what stands from one place to another in a permutation of what pools give."""
-    ends = np.cumsum(given, dtype=np.uint64)
-    slots = permuted(np.arange(start, end, dtype=np.uint64), sum(given), f"{seed}")
-    numbers = np.searchsorted(ends, slots, side="right")
-    places = slots - (ends - np.array(given, dtype=np.uint64))[numbers]
+    numbers, places = _owners(given, seed, start, end)
     drawn = []
     for number in np.unique(numbers).tolist():
         mine = numbers == number
@@ -203,36 +200,88 @@ def _drawn(
     return [pools[number].at(inside, number) for _, inside, number in sorted(drawn)]
 
 
-def _in_clips(view: ViewFrames, after: str, limit: int) -> tuple[list[Drawn], str | None]:
-    """Go through a permutation of all frames, and give a clip where its first frame stands.
+def _owners(
+    given: Sequence[int], seed: int, start: int, end: int
+) -> tuple[npt.NDArray[np.intp], UInt64Array]:
+    """Return whose turn it is from one place to another, and the how manieth of its turns.
 
-    So the clips are in random order, and nothing has to be known of those that come later. The
-    token is the place in the permutation and in its clip, and what each filter has given.
+    Each filter has as many turns as it gives frames.
+    """
+    ends = np.cumsum(given, dtype=np.uint64)
+    slots = permuted(np.arange(start, end, dtype=np.uint64), sum(given), f"{seed}")
+    numbers = np.searchsorted(ends, slots, side="right")
+    return numbers, slots - (ends - np.array(given, dtype=np.uint64))[numbers]
+
+
+def _in_clips(view: ViewFrames, after: str, limit: int) -> tuple[list[Drawn], str | None]:
+    """Go through a permutation of each filter's frames, and give a clip where its first one stands.
+
+    So the clips are in random order, nothing has to be known of those that come later, and a
+    filter is not looked for among the frames of another. Which filter gives the next clip is
+    decided as for single frames. The token is the filter and the place in its clip where the page
+    ends, and of each filter the place in its permutation and what it has given.
+    """
+    given = _given(view)
+    total, count = sum(given), len(given)
+    pools = [_Pool(item.own) for item in view.filters]
+    token = decode_after(after, *(int,) * (2 + 2 * count)) or [0] * (2 + 2 * count)
+    number, inside, *rest = (max(0, value) for value in token)
+    places = rest[:count]
+    taken = [min(had, most) for had, most in zip(rest[count:], given, strict=True)]
+    seed = view.definition.iteration.random_seed
+    start = sum(taken)
+    owners = _owners(given, seed, start, min(start + limit, total))[0].tolist()
+    walks = [_walk_clips(view, n, pools[n], places[n]) for n in range(count)]
+    found: list[Drawn] = []
+    while len(found) < limit:
+        left = [most - had for most, had in zip(given, taken, strict=True)]
+        having = [n for n in range(count) if left[n] > 0 and places[n] < pools[n].size]
+        if not having:
+            return found, None
+        if not (inside and number in having):
+            number, inside = owners[len(found)], 0
+        if number not in having:
+            number = max(having, key=lambda n: (left[n], -n))
+        walked = next(walks[number], None)
+        if walked is None:
+            # What it had left has been removed meanwhile.
+            places[number] = pools[number].size
+            continue
+        places[number], first, clip = walked
+        clip = clip[inside : inside + left[number]]
+        shown = clip[: limit - len(found)]
+        found += [replace(first, ordinal=ordinal) for ordinal in shown]
+        taken[number] += len(shown)
+        if len(shown) < len(clip):
+            inside += len(shown)
+        else:
+            places[number], inside = places[number] + 1, 0
+    return found, encode_after(number, inside, *places, *taken) if sum(taken) < total else None
+
+
+def _walk_clips(
+    view: ViewFrames, number: int, pool: _Pool, place: int
+) -> Iterator[tuple[int, Drawn, list[int]]]:
+    """Yield the clips of a filter from a place in the permutation of its frames, with their places.
+
+    Reads ahead by stretches that double, since of long clips few frames begin one.
     """
     iteration = view.definition.iteration
-    given = _given(view)
-    pools = [_Pool(item.own) for item in view.filters]
-    sizes = [pool.size for pool in pools]
-    token = decode_after(after, *(int,) * (2 + len(given))) if after else [0] * (2 + len(given))
-    place, inside, *taken = (max(0, number) for number in token or ())
-    found: list[Drawn] = []
-    while place < sum(sizes) and len(found) < limit and sum(taken) < sum(given):
-        end = min(place + max(limit, _CLIPS_AT_ONCE), sum(sizes))
-        drawn = _drawn(pools, sizes, iteration.random_seed, place, end)
+    stretch = _CLIPS_AT_ONCE
+    while place < pool.size:
+        end = min(place + stretch, pool.size)
+        slots = np.arange(place, end, dtype=np.uint64)
+        chosen = permuted(slots, pool.size, f"{iteration.random_seed} {number}").tolist()
+        drawn = [pool.at(inside, number) for inside in chosen]
         for first, clip in zip(drawn, _clips(view, drawn, iteration.clip_length), strict=True):
-            number = first.filter
-            rest = clip[inside : inside + given[number] - taken[number]]
-            shown = rest[: limit - len(found)]
-            found += [replace(first, ordinal=ordinal) for ordinal in shown]
-            taken[number] += len(shown)
-            if len(shown) < len(rest):
-                return found, encode_after(place, inside + len(shown), *taken)
-            place, inside = place + 1, 0
-    return found, encode_after(place, inside, *taken) if sum(taken) < sum(given) else None
+            if clip:
+                yield place, first, clip
+            place += 1
+        stretch = min(2 * stretch, _CHUNK_MAX)
 
 
 def _clips(view: ViewFrames, drawn: Sequence[Drawn], length: int) -> list[list[int]]:
-    """Return the clip that begins with each frame, empty where a frame begins none.
+    """Return the clip that begins with each frame, empty where it begins none or has been removed.
 
     A clip is so many frames of a context, as a filter has them of a version, in order of time.
     Queries: up to 3 for each dataset.
@@ -250,13 +299,17 @@ def _clips(view: ViewFrames, drawn: Sequence[Drawn], length: int) -> list[list[i
         columns |= {(pk, context_id): column for context_id, column in found.items()}
     held = {
         (number, part.place): part.frames
-        for number, item in enumerate(view.filters)
-        for part in item.own
+        for number in {item.filter for item in drawn}
+        for part in view.filters[number].own
     }
-    clips = []
+    clips: list[list[int]] = []
     for item in drawn:
         pk = item.version.dataset_id
-        column = columns[pk, contexts_of[pk, item.ordinal]]
+        context_id = contexts_of.get((pk, item.ordinal))
+        column = None if context_id is None else columns.get((pk, context_id))
+        if column is None:
+            clips.append([])
+            continue
         # Cut to the context first: a version's whole set, as an array, would be made each time.
         here = held[item.filter, item.place] & from_array(column.ordinals)
         ordered = column.of(here).ordinals

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frames.actions import versions
-from frames.models import Frame, Project, Version
+from frames.models import Frame, Project, Source, Version
 from frames.search import view_order, views
 from frames.search.errors import QueryError
 from frames.search.query import encode_after
@@ -441,6 +443,39 @@ def _check_clips(
 def _key(drawn: view_order.Drawn) -> tuple[str, float, str, int]:
     frame = Frame.objects.at(drawn.version.dataset, [drawn.ordinal]).get()
     return frame.context_id, frame.timestamp, frame.frame_id, drawn.place
+
+
+def test_a_filter_of_few_frames_is_not_looked_for_among_those_of_another(
+    project: Project,
+) -> None:
+    """A limit in clips: once the large filter has given its share, its frames are not met again."""
+    found = evaluate(
+        make_version(project, drives(1_500)),
+        filters=[{"q": "NOT meta.n:[3 TO 4]"}, {"q": "meta.n:[3 TO 4]"}],
+        iteration={"order": "random", "clip_length": 2, "limit": 20},
+    )
+    with CaptureQueriesContext(connection) as captured:
+        drawn, after = view_order.page(found, "", 24)
+    assert (Counter(item.filter for item in drawn), after) == ({0: 18, 1: 2}, None)
+    assert len(captured) <= 6
+
+
+def test_clips_end_though_frames_are_removed_meanwhile(project: Project) -> None:
+    version = make_version(project, drives(12))
+    found = evaluate(version, iteration={"order": "random", "clip_length": 3})
+    Source.objects.filter(frame__dataset=version.dataset).delete()
+    Frame.objects.filter(dataset=version.dataset, frame_id__gte="f006").delete()
+    given_frames = paged(found, 5)
+    assert 0 < len(given_frames) <= 12
+    assert list(view_order.frames(found)) == given_frames
+
+
+def test_a_foreign_token_of_clips_is_harmless(project: Project) -> None:
+    found = evaluate(
+        make_version(project, drives(12)), iteration={"order": "random", "clip_length": 3}
+    )
+    for token in [(9, 9, 9, 9), (0, 5, 0, 0), (-1, -1, -1, -1), (0, 0, 99, 0), (0, 0, 0, 99)]:
+        assert len(view_order.page(found, encode_after(*token), 5)[0]) <= 5
 
 
 def test_sequence_goes_by_context_then_time_over_all_versions(two: list[Version]) -> None:
