@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from frames.index.bitmaps import BitMap
 from frames.index.reader import DatasetIndex
 from frames.index.terms import BOOLEAN, NUMBER, is_region_key
 from frames.search import pages, values
@@ -15,7 +16,6 @@ from frames.search.lucene import regions_matching
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from frames.index.bitmaps import BitMap
     from frames.index.regions import RegionSet
     from frames.models import Version
     from frames.search.pages import FrameRow
@@ -86,6 +86,20 @@ def sample_page(version: Version, query: FrameQuery, without: Sequence[str] = ()
     ]
     following = encode_group(last) if more and last else None
     return SamplePage(len(members), len(matched), items, following)
+
+
+def samples_of(index: DatasetIndex, matched: BitMap, query: FrameQuery) -> Iterator[BitMap]:
+    """Yield what is sampled of each value, and at last of those without, as `sample_page` does.
+
+    Raises QueryError. Queries: 2 for each 64 values, up to 6 at the end.
+    """
+    key = query.group
+    if index.is_overflowed(key):
+        raise QueryError(f"{key} has too many values to sample by.", field="group")
+    regions = regions_matching(index, matched, query.match) if query.match else None
+    for _, hits in _having(index, matched, regions, query):
+        yield BitMap(spread(hits, query.sample_size))
+    yield BitMap(spread(_lacking(index, matched, regions, key), query.sample_size))
 
 
 def spread(frames: BitMap, size: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import b64decode, b64encode
 from collections import Counter
 from copy import copy
 from dataclasses import dataclass, replace
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db.models import Q
 
 from frames.index import store
-from frames.index.bitmaps import BitMap, to_array, union
+from frames.index.bitmaps import BitMap, dump, load, to_array, union
 from frames.index.reader import DatasetIndex
+from frames.models import Version
 from frames.models.frame import ordinal_of
 from frames.search import order
 from frames.search.errors import QueryError
@@ -24,7 +26,9 @@ from frames.search.view_definition import ALL, Definition, FrameFilter, MappingR
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from frames.models import Dataset, Version
+    from django.db.models import QuerySet
+
+    from frames.models import Dataset
     from frames.models.version import VersionQuerySet
     from frames.search.pages import FrameRow
 
@@ -190,16 +194,23 @@ def labelled(definition: Definition, version: Version, row: FrameRow) -> FrameRo
 
     A copy: the row may be shown under another view or version as well.
     """
-    rois = []
-    for roi in row.frame.rois:
+    frame = copy(row.frame)
+    frame.rois = labelled_rois(definition, version, row.frame.rois)
+    return replace(row, frame=frame)
+
+
+def labelled_rois(
+    definition: Definition, version: Version, rois: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return copies of a frame's regions as a view gives them, with their numbers as label_num."""
+    found = []
+    for roi in rois:
         labels = definition.mapped(version, roi.get("label") or [])
         changed = {**roi, "label": labels} if labels or "label" in roi else dict(roi)
         if definition.labels_enumeration:
             changed["label_num"] = definition.number_of(labels)
-        rois.append(changed)
-    frame = copy(row.frame)
-    frame.rois = rois
-    return replace(row, frame=frame)
+        found.append(changed)
+    return found
 
 
 def labels_of(view: ViewFrames) -> list[str]:
@@ -227,14 +238,9 @@ def _resolve(
     named = [scope.version for scope in definition.versions if scope.version != ALL]
     whole = [scope.dataset for scope in definition.versions if scope.version == ALL]
     rows = versions.filter(Q(uid__in=named) | Q(dataset__uid__in=whole))
-    rows = rows.select_related("dataset__project").order_by("created_at", "pk")
-    candidates = list(rows[: VERSIONS_MAX + 1])
+    candidates = _of_one_state(rows.order_by("created_at", "pk")[: VERSIONS_MAX + 1])
     if len(candidates) > VERSIONS_MAX:
         raise QueryError(f"The view takes more than {VERSIONS_MAX:,} versions.", field="versions")
-    # One row for a dataset, so that its index is asked about one state of it.
-    datasets: dict[int, Dataset] = {}
-    for version in candidates:
-        version.dataset = datasets.setdefault(version.dataset_id, version.dataset)
     found: dict[int, Version] = {}
     missing = []
     for scope in definition.versions:
@@ -243,6 +249,18 @@ def _resolve(
         if not meant:
             missing.append(scope)
     return list(found.values()), missing
+
+
+def _of_one_state(rows: QuerySet[Version]) -> list[Version]:
+    """Return versions of which those of a dataset share its row. Queries: 1.
+
+    So that a dataset's index is asked about one state of it.
+    """
+    found = list(rows.select_related("dataset__project"))
+    datasets: dict[int, Dataset] = {}
+    for version in found:
+        version.dataset = datasets.setdefault(version.dataset_id, version.dataset)
+    return found
 
 
 def _with_own(results: list[FilterFrames]) -> list[FilterFrames]:
@@ -259,6 +277,41 @@ def _with_own(results: list[FilterFrames]) -> list[FilterFrames]:
             own[number].append(replace(part, frames=part.frames - others))
             taken[part.place] = others | part.frames
     return [replace(item, own=own[number]) for number, item in enumerate(results)]
+
+
+# --- to be kept by a job ---------------------------------------------------------------------
+
+
+def freeze(view: ViewFrames) -> bytes:
+    """Return what a view gives in an iteration that ends, for `thaw`: a few bytes a frame."""
+    body = {
+        "definition": view.definition.as_json(),
+        "versions": [version.uid for version in view.versions],
+        "own": [
+            [[part.place, b64encode(dump(part.frames)).decode()] for part in item.own]
+            for item in view.filters
+        ],
+    }
+    return json.dumps(body).encode()
+
+
+def thaw(data: bytes) -> ViewFrames | None:
+    """Return what was frozen, whoever may see it; None if a version of it is gone. Queries: 1.
+
+    Its filters have what is their own, and no more of what they match.
+    """
+    body = json.loads(data)
+    definition = Definition.from_json(body["definition"])
+    rows = Version.objects.filter(uid__in=body["versions"], dataset__deleted_at=None)
+    found = {version.uid: version for version in _of_one_state(rows)}
+    if len(found) < len(body["versions"]):
+        return None
+    versions = [found[uid] for uid in body["versions"]]
+    filters = []
+    for item, parts in zip(definition.filters, body["own"], strict=True):
+        own = [Part(place, versions[place], load(b64decode(bits))) for place, bits in parts]
+        filters.append(FilterFrames(item, own, own))
+    return ViewFrames(definition, versions, filters, [])
 
 
 # --- the content hash -----------------------------------------------------------------------

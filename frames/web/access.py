@@ -71,11 +71,15 @@ def job_or_404(user: User, job_uid: str) -> Job:
     """Return a job of a project the user is in, with its project, dataset and version.
 
     It outlives these: a deleted dataset is none, also while its rows are still being removed.
+    Of the list of a data view the user must see every dataset that is in it.
     """
     jobs = Job.objects.visible_to(user).select_related("project", "dataset", "version")
     # The bitmaps an import goes on with can be megabytes, and the page is asked every second.
     jobs = jobs.defer("staged", "replaced", "seen", "selected")
     job = get_object_or_404(jobs, uid=job_uid)
+    named = job.options.get("datasets", [])
+    if named and Dataset.objects.visible_to(user).filter(uid__in=named).count() < len(named):
+        raise Http404
     if job.dataset is not None and job.dataset.deleted_at is not None:
         job.dataset = job.version = None
     return job

@@ -18,6 +18,7 @@ from frames.web import access
 from frames.web.addresses import version_address
 from frames.web.http import respond
 from frames.web.text import count, plural, span
+from frames.web.version_export import selection_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,9 +102,8 @@ class JobPage:
     def address(self) -> str:
         """Where it is imported from, not where the server keeps uploads; or what is exported."""
         if self.is_export:
-            options = self.job.options
-            wanted = [options[key] for key in ("q", "label") if key in options]
-            return ", ".join([exports.format_title(self.job), *wanted])
+            words = [text for _, text in selection_words(self.job.options)]
+            return ", ".join([exports.format_title(self.job), *words])
         is_upload = self.job.uri.startswith(settings.UPLOADS_DIR.as_uri())
         return f"uploaded: {self.name}" if is_upload else self.job.uri
 
@@ -221,6 +221,8 @@ class JobPage:
 
 
 def _frames(job: Job) -> list[Link]:
+    if "view" in job.options:
+        return [Link("Show the view", reverse("frames:view_detail", args=[job.options["view"]]))]
     if job.version is None or job.dataset is None:
         return []
     job.version.dataset = job.dataset

@@ -47,6 +47,7 @@ from frames.web.version_sample import version_sample
 from frames.web.version_statistics import version_statistics
 from frames.web.view_actions import view_act
 from frames.web.view_detail import view_detail
+from frames.web.view_export import view_export
 from frames.web.view_form import view_create, view_edit
 from frames.web.view_list import view_list
 
@@ -121,6 +122,7 @@ urlpatterns = [
     path("views/act/", view_act, name="view_act"),
     *page("views/<slug:view_uid>", view_detail, "view_detail"),
     path("views/<slug:view_uid>/edit/", view_edit, name="view_edit"),
+    *page("views/<slug:view_uid>/export", view_export, "view_export", takes_posts=True),
     *page("jobs/<slug:job_uid>", job_detail, "job_detail"),
     path("jobs/<slug:job_uid>/download/", job_download, name="job_download"),
     path("jobs/<slug:job_uid>/cancel/", job_cancel, name="job_cancel"),

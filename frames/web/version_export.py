@@ -12,21 +12,22 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from frames.actions import exports
+from frames.actions.export_content import of_version
 from frames.actions.fields import Refused
 from frames.formats.writers import OUTPUT_FORMATS
 from frames.models import Job, Version
-from frames.search import pages
 from frames.search.errors import QueryError
-from frames.search.query import FrameQuery
+from frames.search.query import GROUP_URL, FrameQuery
+from frames.search.selection import SELECTION, selected_frames, selection_of
 from frames.web import access
 from frames.web.addresses import version_address
 from frames.web.http import respond
 from frames.web.text import count, plural
-from frames.web.version_detail import given_filter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from django.db.models import QuerySet
     from django.http import HttpResponse
 
     from frames.formats.writers import OutputFormat
@@ -59,8 +60,7 @@ class EarlierExport:
     @property
     def filter(self) -> str:
         """What was filtered by."""
-        options = self.job.options
-        return ", ".join(options[key] for key in ("q", "label") if key in options)
+        return ", ".join(text for _, text in selection_words(self.job.options))
 
     @property
     def state(self) -> str:
@@ -95,6 +95,11 @@ class VersionExportPage:
     earlier: Sequence[EarlierExport]
 
     formats: Sequence[OutputFormat] = OUTPUT_FORMATS
+
+    @property
+    def words(self) -> list[tuple[str, str]]:
+        """The filter in words."""
+        return selection_words(self.filter)
 
     @property
     def found(self) -> str:
@@ -140,41 +145,55 @@ class VersionExportPage:
 def version_export(
     request: SignedInRequest, dataset_uid: str, version_uid: str, *, as_json: bool = False
 ) -> HttpResponse:
-    """Let who may see a version export the frames of a filter."""
+    """Let who may see a version export the frames that a page of it is about."""
     version = access.version_or_404(request.user, dataset_uid, version_uid)
     given = request.POST if request.method == "POST" else request.GET
+    wanted = {name: given[name] for name in SELECTION if given.get(name)}
     matched, problem = 0, ""
     try:
-        query = FrameQuery.from_params(given_filter(given))
+        query = selection_of(FrameQuery.from_params(wanted))
+        wanted = query.params()
         if request.method == "POST":
-            job = exports.start_export(
-                version=version,
-                query=query,
-                format_name=given.get("format", ""),
-                actor=request.user,
-            )
+            content = of_version(version, query)
+            matched = content.total
+            format_name = given.get("format", "")
+            job = exports.start_export(content=content, format_name=format_name, actor=request.user)
             return redirect("frames:job_detail", job.uid)
-        matched = len(pages.matched_frames(version, query))
+        matched = len(selected_frames(version, query))
     except QueryError as error:
         problem = error.message
     except Refused as error:
         problem = str(error)
-        matched = len(pages.matched_frames(version, query))
     page = VersionExportPage(
         version=version,
-        filter=given_filter(given),
+        filter=wanted,
         matched=matched,
         chosen=given.get("format") or OUTPUT_FORMATS[0].name,
         problem=problem,
-        earlier=_earlier(version),
+        earlier=earlier_exports(Job.objects.filter(version=version)),
     )
     status = 400 if problem else 200
     return respond(request, page, "version/export.html", as_json=as_json, status=status)
 
 
-def _earlier(version: Version) -> list[EarlierExport]:
-    """Return the newest exports of a version; one query."""
-    found = Job.objects.filter(version=version, kind=Job.Kind.EXPORT)
+def earlier_exports(found: QuerySet[Job]) -> list[EarlierExport]:
+    """Return the newest exports among some jobs; one query."""
+    of_kind = found.filter(kind=Job.Kind.EXPORT)
     return [
-        EarlierExport(job) for job in found.defer("staged", "replaced", "seen", "selected")[:SHOWN]
+        EarlierExport(job)
+        for job in of_kind.defer("staged", "replaced", "seen", "selected")[:SHOWN]
     ]
+
+
+def selection_words(given: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return what says which frames, each with its name; see `selection_of`."""
+    words = [("Filter", given.get("q", "")), ("Label", given.get("label", ""))]
+    group = given.get("group", GROUP_URL)
+    of = "contexts" if group == GROUP_URL else f"values of {group}"
+    if scope := given.get("scope"):
+        how_many = "no" if scope == "none" else scope
+        words.append(("Groups", f"all frames of the {of} of which {how_many} frame matches"))
+    if sample := given.get("sample"):
+        words.append(("Sample", f"{sample} of each of the {of}"))
+    words.append(("Regions", given.get("match", "")))
+    return [(name, text) for name, text in words if text]

@@ -22,7 +22,8 @@ from hypothesis import settings as settings_of_examples
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from frames.actions import exports, imports, jobs, versions
+from frames.actions import export_content, exports, imports, jobs, versions
+from frames.actions.export_content import of_version
 from frames.actions.fields import Refused
 from frames.actions.frames import change_membership, lock_draft
 from frames.formats.singleframe import parse_frame
@@ -64,7 +65,7 @@ IN_ORDER = [f"{context}-{number}" for context in "abc" for number in (1, 9, 10)]
 
 def start(version: Version, name: str = "jsonl", query: FrameQuery = ALL, **given: Any) -> Job:
     return exports.start_export(
-        version=version, query=query, format_name=name, **(given or {"actor": None})
+        content=of_version(version, query), format_name=name, **(given or {"actor": None})
     )
 
 
@@ -105,7 +106,7 @@ def test_all_frames_are_written_in_order_of_context_time_and_id(version: Version
 def test_the_order_goes_on_over_the_chunks(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "CHUNK_FRAMES", 2)
+    monkeypatch.setattr(export_content, "CHUNK_FRAMES", 2)
     assert ids(run(version)) == IN_ORDER
 
 
@@ -199,7 +200,7 @@ def test_a_manifest_that_was_imported_comes_back_equal(project: Project, tmp_pat
     version = Version.objects.get(jobs=job)
     target = tmp_path / "out.json"
     exported = exports.export_to_path(
-        version=version, query=ALL, format_name="singleframe", path=target
+        content=of_version(version, ALL), format_name="singleframe", path=target
     )
     assert json.loads(target.read_text()) == manifest
     assert (exported.frames, exported.bytes, exported.changes) == (3, target.stat().st_size, {})
@@ -301,7 +302,7 @@ def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     write = exports._write
 
     def on_full_disk(*given: Any) -> Any:
-        given[3].symlink_to("/dev/full")
+        given[2].symlink_to("/dev/full")
         return write(*given)
 
     monkeypatch.setattr(exports, "_write", on_full_disk)
@@ -324,7 +325,7 @@ def test_a_full_disk_keeps_the_file_that_was_there(version: Version, tmp_path: P
     path = tmp_path / "a.jsonl"
     path.write_text("before")
     with pytest.raises(Refused, match="disk is full"):
-        exports.export_to_path(version=version, query=ALL, format_name="jsonl", path=path)
+        exports.export_to_path(content=of_version(version, ALL), format_name="jsonl", path=path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -347,7 +348,7 @@ def test_no_room_at_the_last_moment_leaves_nothing(
 def test_another_error_is_the_operators_and_leaves_nothing(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "_read", lambda *_: 1 / 0)
+    monkeypatch.setattr(export_content, "_read", lambda *_: 1 / 0)
     job = start(version)
     with pytest.raises(ZeroDivisionError):
         exports.run(job.uid)
@@ -360,7 +361,7 @@ def test_another_error_is_the_operators_and_leaves_nothing(
 def test_a_cancelled_export_leaves_nothing(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "CHUNK_FRAMES", 2)
+    monkeypatch.setattr(export_content, "CHUNK_FRAMES", 2)
     monkeypatch.setattr(exports, "ALIVE_EVERY_S", 0)
     job = start(version)
     renew = jobs.renew
@@ -390,14 +391,14 @@ def kill(job: Job, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"frames.actions.exports.{place}", die)
+        patch.setattr(f"frames.actions.{place}", die)
         patch.setattr(exports, "_discard", lambda folder: None)
         patch.setattr(storages["exports"], "delete", lambda name: None)
         with pytest.raises(Killed):
             exports.run(job.uid)
 
 
-@pytest.mark.parametrize("place", ["_read", "_keep", "audit.record"])
+@pytest.mark.parametrize("place", ["export_content._read", "exports._keep", "exports.audit.record"])
 def test_an_export_whose_worker_died_begins_anew(
     version: Version, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -454,7 +455,7 @@ def test_what_a_killed_export_left_is_swept_once_it_is_cancelled(
     version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = start(version)
-    kill(job, monkeypatch, "_keep")
+    kill(job, monkeypatch, "exports._keep")
     Job.objects.filter(pk=job.pk).update(state=Job.State.QUEUED)
     jobs.cancel(Job.objects.get(pk=job.pk))
     exports.sweep()
@@ -528,7 +529,7 @@ def test_frames_that_are_removed_meanwhile_are_not_passed_over(version: Version)
 
 
 def test_it_asks_few_queries_a_chunk(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exports, "CHUNK_FRAMES", 20)
+    monkeypatch.setattr(export_content, "CHUNK_FRAMES", 20)
     frames = [
         make_frame(f"{n:03}", context_id=f"c{n // 5:03}", timestamp=n, labels=["car"])
         for n in range(200)
@@ -556,14 +557,14 @@ def test_large_frames_are_read_a_few_at_once(
     ]
     version = make_version(project, frames)
     sizes = []
-    read = exports._read
+    read = export_content._read
 
-    def spy(dataset_pk: int, ordinals: list[int]) -> Any:
-        sizes.append(len(ordinals))
-        return read(dataset_pk, ordinals)
+    def spy(pks: list[int]) -> Any:
+        sizes.append(len(pks))
+        return read(pks)
 
-    monkeypatch.setattr(exports, "_read", spy)
-    monkeypatch.setattr(exports, "READ_MAX_CHARS", 2_000)
+    monkeypatch.setattr(export_content, "_read", spy)
+    monkeypatch.setattr(export_content, "READ_MAX_CHARS", 2_000)
     assert ids(run(version)) == [f"{n}" for n in range(9)]
     assert sizes == [4, 1, 4]
 
@@ -597,7 +598,7 @@ def test_a_path_that_cannot_be_written_is_refused(
 ) -> None:
     with pytest.raises(Refused, match=message):
         exports.export_to_path(
-            version=version, query=ALL, format_name="jsonl", path=tmp_path / name
+            content=of_version(version, ALL), format_name="jsonl", path=tmp_path / name
         )
 
 
@@ -611,7 +612,7 @@ def test_the_bicyclists_of_camvid_are_exported_as_coco(
     version = Version.objects.get(jobs=job)
     query = FrameQuery(q="meta.light:dusk", label="bicyclist")
     target = tmp_path / "coco.json"
-    exports.export_to_path(version=version, query=query, format_name="coco", path=target)
+    exports.export_to_path(content=of_version(version, query), format_name="coco", path=target)
     value = json.loads(target.read_text())
     names = {category["id"]: category["name"] for category in value["categories"]}
     files = {image["id"]: image["file_name"] for image in value["images"]}

@@ -14,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from frames.actions import exports, jobs
+from frames.actions.export_content import of_version
 from frames.models import Job
 from frames.search.query import FrameQuery
 from tests.factories import make_frame, make_version
@@ -32,7 +33,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def start(version: Version, name: str) -> Job:
-    return exports.start_export(version=version, query=FrameQuery(), format_name=name, actor=None)
+    return exports.start_export(
+        content=of_version(version, FrameQuery()), format_name=name, actor=None
+    )
 
 
 def state(job: Job) -> str:

@@ -98,6 +98,8 @@ EXPECTED = {
     "view_detail": (READ, ""),
     "view_detail_json": (READ, ""),
     "view_edit": (CHANGE, ""),
+    "view_export": (READ, ""),
+    "view_export_json": (READ, ""),
     "job_detail": (READ, ""),
     "job_detail_json": (READ, ""),
     "preview_states": (LIST, "?key=0"),

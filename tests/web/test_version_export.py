@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.conf import settings
@@ -16,9 +18,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from frames.actions import exports
+from frames.actions.export_content import of_version
+from frames.actions.views import save_view
 from frames.formats.writers import OUTPUT_FORMATS
 from frames.models import Job, Project
 from frames.search.query import FrameQuery
+from frames.search.view_definition import RANDOM, Definition, Iteration, Scope
 from tests.factories import make_frame, make_version
 
 if TYPE_CHECKING:
@@ -43,7 +48,7 @@ def client(browse: Callable[[User | None], Client], viewer: User) -> Client:
 def job(version: Version, viewer: User) -> Job:
     """A viewer's export that is done."""
     started = exports.start_export(
-        version=version, query=FrameQuery(), format_name="jsonl", actor=viewer
+        content=of_version(version, FrameQuery()), format_name="jsonl", actor=viewer
     )
     exports.run(started.uid)
     return Job.objects.get(pk=started.pk)
@@ -95,11 +100,37 @@ def test_a_viewer_exports_what_is_filtered_and_downloads_it(client: Client, base
     assert client.get(f"{base}/export/").content.decode().count(f"/jobs/{job.uid}/") == 1
 
 
+def test_the_page_carries_what_chooses_frames_from_the_browser_to_the_job(
+    client: Client, base: str
+) -> None:
+    """The browser's own link leads here with its groups, and the form carries them on."""
+    look = "?label=car&scope=every&size=l&sort=-context_id"
+    link = f"{base}/export/?label=car&amp;sort=-context_id&amp;scope=every&amp;size=l"
+    assert link in client.get(f"{base}/{look}").content.decode()
+    text = client.get(f"{base}/export/{look}").content.decode()
+    assert "all frames of the contexts of which every frame matches" in text
+    assert 'name="scope" value="every"' in text
+    assert 'name="size"' not in text
+    data = client.get(f"{base}/export.json{look}").json()
+    client.post(f"{base}/export/", {"label": "car", "scope": "none", "format": "jsonl"})
+    job = Job.objects.get()
+    assert job.total is not None
+    assert data["matched"] + job.total < data["total"] == 6
+    assert job.options == {"format": "jsonl", "label": "car", "scope": "none"}
+    page = client.get(f"/jobs/{job.uid}/").content.decode()
+    assert "contexts of which none frame" not in page
+    assert "of which no frame matches" in page
+    text = client.get(f"{base}/export/?group=meta.k&sample=3").content.decode()
+    assert "3 of each of the values of meta.k" in text
+
+
 def test_what_a_format_cannot_hold_is_told_on_the_jobs_page(
     client: Client, project: Project
 ) -> None:
     version = make_version(project, [make_frame("a", rois=[{"label": ["day"]}, {"poly": [1, 2]}])])
-    job = exports.start_export(version=version, query=FrameQuery(), format_name="voc", actor=None)
+    job = exports.start_export(
+        content=of_version(version, FrameQuery()), format_name="voc", actor=None
+    )
     exports.run(job.uid)
     page = client.get(f"/jobs/{job.uid}/").content.decode()
     assert "What the format cannot hold" in page
@@ -219,7 +250,7 @@ def open_files() -> list[str]:
 
 def test_a_file_that_is_not_there_is_not_found(client: Client, job: Job, version: Version) -> None:
     waiting = exports.start_export(
-        version=version, query=FrameQuery(), format_name="jsonl", actor=None
+        content=of_version(version, FrameQuery()), format_name="jsonl", actor=None
     )
     assert client.get(download(waiting)).status_code == 404
     storages["exports"].delete(job.result["file"])
@@ -251,7 +282,7 @@ def test_who_asked_for_an_export_may_cancel_it_and_other_viewers_may_not(
 ) -> None:
     def queued(actor: User) -> Job:
         return exports.start_export(
-            version=version, query=FrameQuery(), format_name="jsonl", actor=actor
+            content=of_version(version, FrameQuery()), format_name="jsonl", actor=actor
         )
 
     client = browse(viewer)
@@ -275,6 +306,32 @@ def test_the_command_writes_what_the_page_does(
     assert capsys.readouterr().out == f"exported 6 frames, {target.stat().st_size} bytes\n"
     call_command("export_frames", **options, out=target, q="label:bus")
     assert [json.loads(line)["id"] for line in target.read_text().splitlines()] == ["b-0"]
+
+
+def test_the_command_takes_groups_samples_and_views(
+    version: Version, client: Client, project: Project, tmp_path: Path
+) -> None:
+    target = tmp_path / "a.jsonl"
+
+    def ids(**options: Any) -> list[str]:
+        call_command("export_frames", format="jsonl", out=target, **options)
+        return [json.loads(line)["id"] for line in target.read_text().splitlines()]
+
+    name = version.dataset.name
+    every = ids(dataset=name, q="context_id:drive*", scope="every")
+    none = ids(dataset=name, q="context_id:drive*", scope="none")
+    assert {frame_id[0] for frame_id in every} == {"a", "b"}
+    assert len(every) + len(none) == 6
+    assert len(ids(dataset=name, group="label", sample="1")) <= 6
+    asked = Definition(
+        (Scope(version.dataset.uid, version.uid),), iteration=Iteration(RANDOM, limit=4)
+    )
+    view = save_view(project=project, name="Few", definition=asked, actor=None)
+    lines = client.get(f"/views/{view.uid}/?format=csv")
+    rows = list(csv.DictReader(io.StringIO(body(lines).decode())))
+    assert ids(view=view.uid) == [row["frame_id"] for row in rows]
+    with pytest.raises(CommandError, match="There is no data view"):
+        ids(view="none")
 
 
 def test_the_command_says_what_the_format_cannot_hold(
