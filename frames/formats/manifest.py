@@ -8,6 +8,7 @@ from frames.formats import segments
 from frames.formats.base import FormatError, FrameError, Header, Item, Problem
 from frames.formats.jsonstream import JsonStream, ValueProblem
 from frames.formats.listing import is_listing, read_listing
+from frames.formats.plain import are_plain
 from frames.formats.singleframe import check_json, parse_frame, shown
 
 if TYPE_CHECKING:
@@ -102,8 +103,9 @@ class ManifestReader:
                     f" behind item {self._index}."
                 )
             if objects := stream.objects():
+                is_plain = are_plain(objects)
                 for value in objects:
-                    yield from self._items(value, sequence)
+                    yield from self._items(value, sequence, is_plain=is_plain)
                 self._separated(stream, "]")
                 continue
             try:
@@ -193,11 +195,11 @@ class ManifestReader:
             raise FormatError(f"{key}: must be an object.")
         return value or {}
 
-    def _items(self, value: Any, sequence: str = "") -> Iterable[Item]:
+    def _items(self, value: Any, sequence: str = "", *, is_plain: bool = False) -> Iterable[Item]:
         if type(value) is dict and "sources" not in value and segments.is_sample(value):
             return self._instants(value, sequence)
         try:
-            frame = parse_frame(value, self._uri)
+            frame = parse_frame(value, self._uri, is_plain=is_plain)
         except FrameError as error:
             return (self._problem(error.problem.path, error.problem.reason),)
         return (Item(self._next(), frame),)

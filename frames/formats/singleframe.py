@@ -38,14 +38,14 @@ INTEGERS: Final = range(-(2**63), 2**64)
 
 DEFAULT_SOURCE_ID: Final = "default"
 
-_FRAME_KEYS: Final = frozenset(
+FRAME_KEYS: Final = frozenset(
     {"id", "context_id", "timestamp", "sources", "rois", "meta"}
     | {"dataset", "saved", "saved_in_version"}
 )
-_SOURCE_KEYS: Final = frozenset(
+SOURCE_KEYS: Final = frozenset(
     {"id", "uri", "content_type", "width", "height", "timestamp", "masks", "preview", "meta"}
 )
-_ROI_KEYS: Final = frozenset({"label", "labels", "poly", "confidence", "sources", "mask", "meta"})
+ROI_KEYS: Final = frozenset({"label", "labels", "poly", "confidence", "sources", "mask", "meta"})
 # Regions whose numbers are not x, y pairs: an ellipse's five, and points in space.
 _NOT_IN_PAIRS: Final = frozenset({"elp", "p3d", "k3d", "b3d"})
 _NUMBER_TYPES: Final = frozenset({int, float})
@@ -64,16 +64,17 @@ class _Invalid(Exception):
         return self
 
 
-def parse_frame(value: Any, base_uri: str) -> FrameData:
+def parse_frame(value: Any, base_uri: str, *, is_plain: bool = False) -> FrameData:
     """Read one frame as json.loads gives it; relative URIs resolve against `base_uri`.
 
-    The result shares unchanged parts with `value`. Cost: 20 µs for a source and five regions.
+    The result shares unchanged parts with `value`. `is_plain` tells that `plain.are_plain` said
+    so of it. Cost: 20 µs for a source and five regions; 4 µs for a plain one.
 
     Raises:
         FrameError: with the JSON path inside the frame, such as `rois[0].poly[3]`.
     """
     try:
-        return _frame(value, base_uri)
+        return _frame(value, base_uri, is_plain=is_plain)
     except _Invalid as invalid:
         raise FrameError(invalid.place.removeprefix("."), invalid.reason) from None
 
@@ -137,21 +138,13 @@ def repeated_id(derived: str, occurrence: int) -> str:
     return blake2b(f"{derived} {occurrence}".encode(), digest_size=16).hexdigest()
 
 
-def _frame(value: Any, base_uri: str) -> FrameData:
+def _frame(value: Any, base_uri: str, *, is_plain: bool) -> FrameData:
     if type(value) is not dict:
         raise _Invalid(f"must be an object, not {_kind(value)}")
-    extra = {key: value[key] for key in value if key not in _FRAME_KEYS}
-    if extra:
-        _check(extra, MAX_DEPTH)
-
-    frame_id = value.get("id")
-    if frame_id is not None:
-        _check_text(frame_id, ".id", MAX_ID_BYTES)
-    context_id = value.get("context_id")
-    if context_id is not None:
-        _check_text(context_id, ".context_id", MAX_CONTEXT_ID_BYTES)
-
-    sources = _sources(value.get("sources"), base_uri)
+    extra = {key: value[key] for key in value if key not in FRAME_KEYS}
+    if not is_plain:
+        _check_frame(value, extra)
+    sources = _sources(value.get("sources"), base_uri, is_plain=is_plain)
     first = sources[0]
     given = value.get("timestamp")
     if given is not None:
@@ -162,23 +155,33 @@ def _frame(value: Any, base_uri: str) -> FrameData:
         timestamp = first.timestamp or 0.0
         if "timestamp" in first.extra:
             extra["timestamp"] = first.extra["timestamp"]
-
-    meta = value.get("meta")
-    if meta is not None:
-        _check_object(meta, ".meta")
     rois = value.get("rois")
     return FrameData(
-        frame_id or "",
-        context_id or first.uri,
+        value.get("id") or "",
+        value.get("context_id") or first.uri,
         timestamp,
         sources,
-        [] if rois is None else _rois(rois),
-        meta or {},
+        [] if rois is None else rois if is_plain else _rois(rois),
+        value.get("meta") or {},
         extra,
     )
 
 
-def _sources(value: Any, base_uri: str) -> list[SourceData]:
+def _check_frame(value: dict[str, Any], extra: dict[str, Any]) -> None:
+    if extra:
+        _check(extra, MAX_DEPTH)
+    frame_id = value.get("id")
+    if frame_id is not None:
+        _check_text(frame_id, ".id", MAX_ID_BYTES)
+    context_id = value.get("context_id")
+    if context_id is not None:
+        _check_text(context_id, ".context_id", MAX_CONTEXT_ID_BYTES)
+    meta = value.get("meta")
+    if meta is not None:
+        _check_object(meta, ".meta")
+
+
+def _sources(value: Any, base_uri: str, *, is_plain: bool) -> list[SourceData]:
     if value is None:
         raise _Invalid("is missing", ".sources")
     _check_list(value, ".sources", MAX_SOURCES)
@@ -187,7 +190,7 @@ def _sources(value: Any, base_uri: str) -> list[SourceData]:
     sources = []
     for position, item in enumerate(value):
         try:
-            sources.append(_source(item, position, base_uri))
+            sources.append(_source(item, position, base_uri, is_plain=is_plain))
         except _Invalid as invalid:
             raise invalid.inside(f".sources[{position}]") from None
     if len(sources) > 1:
@@ -199,29 +202,19 @@ def _sources(value: Any, base_uri: str) -> list[SourceData]:
     return sources
 
 
-def _source(value: Any, position: int, base_uri: str) -> SourceData:
+def _source(value: Any, position: int, base_uri: str, *, is_plain: bool) -> SourceData:
     if type(value) is not dict:
         raise _Invalid(f"must be an object, not {_kind(value)}")
     get = value.get
-    extra = {key: value[key] for key in value if key not in _SOURCE_KEYS}
-    if extra:
-        _check(extra, MAX_DEPTH)
+    extra = {key: value[key] for key in value if key not in SOURCE_KEYS}
+    width, height = get("width"), get("height")
+    if not is_plain:
+        _check_source(value, extra)
+        width = None if width is None else _edge(width, ".width")
+        height = None if height is None else _edge(height, ".height")
     source_id = get("id")
     if source_id is None:
         source_id = str(position) if position else DEFAULT_SOURCE_ID
-    else:
-        _check_text(source_id, ".id", MAX_ID_BYTES)
-        if not source_id:
-            raise _Invalid("is empty", ".id")
-    content_type = get("content_type")
-    if content_type is not None:
-        _check_text(content_type, ".content_type", MAX_ID_BYTES)
-    width = get("width")
-    if width is not None:
-        width = _edge(width, ".width")
-    height = get("height")
-    if height is not None:
-        height = _edge(height, ".height")
     timestamp = get("timestamp")
     if timestamp is not None:
         timestamp, rounded = _timestamp(timestamp)
@@ -229,21 +222,34 @@ def _source(value: Any, position: int, base_uri: str) -> SourceData:
             extra["timestamp"] = value["timestamp"]
     masks = get("masks")
     preview = get("preview")
-    meta = get("meta")
-    if meta is not None:
-        _check_object(meta, ".meta")
     return SourceData(
         source_id,
         _uri(get("uri"), base_uri),
-        content_type or "",
+        get("content_type") or "",
         width,
         height,
         timestamp,
         None if masks is None else _masks(masks, base_uri),
         None if preview is None else _preview(preview, base_uri),
-        meta,
+        get("meta"),
         extra,
     )
+
+
+def _check_source(value: dict[str, Any], extra: dict[str, Any]) -> None:
+    if extra:
+        _check(extra, MAX_DEPTH)
+    source_id = value.get("id")
+    if source_id is not None:
+        _check_text(source_id, ".id", MAX_ID_BYTES)
+        if not source_id:
+            raise _Invalid("is empty", ".id")
+    content_type = value.get("content_type")
+    if content_type is not None:
+        _check_text(content_type, ".content_type", MAX_ID_BYTES)
+    meta = value.get("meta")
+    if meta is not None:
+        _check_object(meta, ".meta")
 
 
 def _masks(value: Any, base_uri: str) -> list[dict[str, Any]]:
@@ -284,7 +290,7 @@ def _roi(roi: Any) -> dict[str, Any]:
         raise _Invalid(f"must be an object, not {_kind(roi)}")
     plain = True
     for key, value in roi.items():
-        if key not in _ROI_KEYS:
+        if key not in ROI_KEYS:
             _check({key: value}, MAX_DEPTH)
         elif value is None:
             plain = False
@@ -321,7 +327,7 @@ def _normal_roi(roi: dict[str, Any]) -> dict[str, Any]:
         if key in ("label", "labels"):
             if labels:
                 normal["label"] = labels
-        elif value is not None or key not in _ROI_KEYS:
+        elif value is not None or key not in ROI_KEYS:
             normal[key] = value
     return normal
 
@@ -359,19 +365,23 @@ def _check_poly(value: Any, roi: dict[str, Any]) -> None:
             if not -MAX_COORDINATE <= number <= MAX_COORDINATE:
                 raise _Invalid(f"is not a coordinate: {shown(number)}", f".poly[{position}]")
     if len(value) % 2 or norm >= -RING_SEPARATOR:
-        _check_pairs(value, roi)
+        place = lone_x(value, roi)
+        if place is not None:
+            raise _Invalid("is an x without its y", f".poly[{place}]")
 
 
-def _check_pairs(value: list[float], roi: dict[str, Any]) -> None:
+def lone_x(poly: list[float], roi: dict[str, Any]) -> int | None:
+    """Return the place of an x without its y in a region's numbers; None where there is none."""
     meta = roi.get("meta")
     if type(meta) is dict and meta.get("_type") in _NOT_IN_PAIRS:
-        return
+        return None
     start = 0
-    for end, number in enumerate([*value, RING_SEPARATOR]):
+    for end, number in enumerate([*poly, RING_SEPARATOR]):
         if number == RING_SEPARATOR:
             if (end - start) % 2:
-                raise _Invalid("is an x without its y", f".poly[{end - 1}]")
+                return end - 1
             start = end + 1
+    return None
 
 
 def _uri(value: Any, base_uri: str, place: str = ".uri") -> str:

@@ -24,6 +24,8 @@ class UriError(ValueError):
     """A URI that cannot be used; the message says why."""
 
 
+# The frames of a video all name it: 2 us each without. What is kept is at most MAX_URI_BYTES long.
+@lru_cache(maxsize=1024)
 def resolve(uri: str, base_uri: str) -> str:
     """Return the absolute URI that `uri` names in a manifest stored at `base_uri`.
 

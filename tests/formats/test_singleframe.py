@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.formats.base import FrameData, FrameError
+from frames.formats.plain import are_plain
 from frames.formats.singleframe import derived_id, parse_frame, render_frame, repeated_id
 from frames.models import Frame, Source
 
@@ -180,72 +181,72 @@ def test_a_timestamp_is_written_as_exactly_as_it_was_read(timestamp: float | str
     assert written_back(in_source)["sources"][0]["timestamp"] == timestamp
 
 
-@pytest.mark.parametrize(
-    ("path", "value", "place", "reason"),
-    [
-        (["id"], 5, "id", "must be text, not a number"),
-        (["id"], "ü" * 128, "id", "longer than 255 bytes"),
-        (["id"], "a\0", "id", "NUL"),
-        (["context_id"], "\udc80", "context_id", "not Unicode"),
-        (["context_id"], "c" * 2049, "context_id", "longer than 2048 bytes"),
-        (["timestamp"], math.nan, "timestamp", "finite number"),
-        (["timestamp"], math.inf, "timestamp", "finite number"),
-        (["timestamp"], 10**400, "timestamp", "finite number"),
-        (["timestamp"], "nan", "timestamp", "finite number"),
-        (["timestamp"], "1_0", "timestamp", "finite number"),
-        (["timestamp"], "1e999", "timestamp", "finite number"),
-        (["timestamp"], True, "timestamp", "finite number"),
-        (["meta"], [], "meta", "must be an object"),
-        (["meta", "a"], math.nan, "meta.a", "finite"),
-        (["meta", "a"], [1, [math.inf]], "meta.a[1][0]", "finite"),
-        (["meta", "a"], {"b": "\ud800"}, "meta.a.b", "not Unicode"),
-        (["meta", "a"], 2**64, "meta.a", "64 bits"),
-        (["meta", "k" * 256], 1, "meta.'" + "k" * 56 + "...", "longer than 255"),
-        (["unknown"], {"x": ["\0"]}, "unknown.x[0]", "NUL"),
-        (["sources"], None, "sources", "is missing"),
-        (["sources"], [], "sources", "at least one"),
-        (["sources"], {}, "sources", "must be a list"),
-        (["sources"], [{"uri": "a"}] * 65, "sources", "64 is the most"),
-        (["sources", 1], "x", "sources[1]", "must be an object"),
-        (["sources", 1, "id"], "front", "sources[1].id", "earlier source"),
-        (["sources", 1, "uri"], None, "sources[1].uri", "is missing"),
-        (["sources", 1, "uri"], "javascript:alert(1)", "sources[1].uri", "scheme"),
-        (["sources", 0, "width"], 0, "sources[0].width", "above 0"),
-        (["sources", 0, "width"], 1.5, "sources[0].width", "above 0"),
-        (["sources", 0, "height"], 2**31, "sources[0].height", "above 0"),
-        (["sources", 0, "timestamp"], [], "sources[0].timestamp", "finite"),
-        (["sources", 0, "masks"], {}, "sources[0].masks", "must be a list"),
-        (["sources", 0, "masks", 0, "uri"], 3, "sources[0].masks[0].uri", "must be text"),
-        (["sources", 0, "preview", "uri"], "data:,", "sources[0].preview.uri", "scheme"),
-        (["sources", 0, "preview"], 7, "sources[0].preview", "must be an object"),
-        (["sources", 0, "extra"], math.nan, "sources[0].extra", "finite"),
-        (["rois"], {}, "rois", "must be a list"),
-        (["rois"], [{}] * 10_001, "rois", "10000 is the most"),
-        (["rois", 0], [], "rois[0]", "must be an object"),
-        (["rois", 0, "label"], ["x", 3], "rois[0].label[1]", "must be text"),
-        (["rois", 0, "label"], ["x" * 256], "rois[0].label[0]", "256 characters"),
-        (["rois", 0, "label"], "x" * 100_000, "rois[0].label[0]", "100000 characters"),
-        (["rois", 0, "label"], [""], "rois[0].label[0]", "is empty"),
-        (["rois", 1, "poly"], "1,2", "rois[1].poly", "list of numbers"),
-        (["rois", 1, "poly"], [1, 2, 3, "4"], "rois[1].poly[3]", "must be a number"),
-        (["rois", 1, "poly"], [1, True], "rois[1].poly[1]", "must be a number"),
-        (["rois", 1, "poly"], [1, math.nan], "rois[1].poly[1]", "not a coordinate"),
-        (["rois", 1, "poly"], [math.inf, -math.inf], "rois[1].poly[0]", "not a coordinate"),
-        (["rois", 1, "poly"], [0, 10**400], "rois[1].poly[1]", "64 bits"),
-        (["rois", 1, "poly"], [1, 2, 3], "rois[1].poly[2]", "x without its y"),
-        (["rois", 1, "poly"], [1, -999999999, 2, 3, 4], "rois[1].poly[0]", "x without its y"),
-        (["rois", 1, "poly"], [0] * 100_001, "rois[1].poly", "100000 is the most"),
-        (["rois", 1, "confidence"], 1.01, "rois[1].confidence", "from 0 to 1"),
-        (["rois", 1, "confidence"], math.nan, "rois[1].confidence", "from 0 to 1"),
-        (["rois", 1, "confidence"], "1", "rois[1].confidence", "from 0 to 1"),
-        (["rois", 0, "sources"], "front", "rois[0].sources", "must be a list"),
-        (["rois", 0, "sources"], [1], "rois[0].sources[0]", "must be text"),
-        (["rois", 0, "mask"], 5, "rois[0].mask", "must be an object"),
-        (["rois", 0, "mask", "value"], [math.nan], "rois[0].mask.value[0]", "finite"),
-        (["rois", 0, "meta"], 5, "rois[0].meta", "must be an object"),
-        (["rois", 0, "other"], math.nan, "rois[0].other", "finite"),
-    ],
-)
+WRONG: list[tuple[list[str | int], Any, str, str]] = [
+    (["id"], 5, "id", "must be text, not a number"),
+    (["id"], "ü" * 128, "id", "longer than 255 bytes"),
+    (["id"], "a\0", "id", "NUL"),
+    (["context_id"], "\udc80", "context_id", "not Unicode"),
+    (["context_id"], "c" * 2049, "context_id", "longer than 2048 bytes"),
+    (["timestamp"], math.nan, "timestamp", "finite number"),
+    (["timestamp"], math.inf, "timestamp", "finite number"),
+    (["timestamp"], 10**400, "timestamp", "finite number"),
+    (["timestamp"], "nan", "timestamp", "finite number"),
+    (["timestamp"], "1_0", "timestamp", "finite number"),
+    (["timestamp"], "1e999", "timestamp", "finite number"),
+    (["timestamp"], True, "timestamp", "finite number"),
+    (["meta"], [], "meta", "must be an object"),
+    (["meta", "a"], math.nan, "meta.a", "finite"),
+    (["meta", "a"], [1, [math.inf]], "meta.a[1][0]", "finite"),
+    (["meta", "a"], {"b": "\ud800"}, "meta.a.b", "not Unicode"),
+    (["meta", "a"], 2**64, "meta.a", "64 bits"),
+    (["meta", "k" * 256], 1, "meta.'" + "k" * 56 + "...", "longer than 255"),
+    (["unknown"], {"x": ["\0"]}, "unknown.x[0]", "NUL"),
+    (["sources"], None, "sources", "is missing"),
+    (["sources"], [], "sources", "at least one"),
+    (["sources"], {}, "sources", "must be a list"),
+    (["sources"], [{"uri": "a"}] * 65, "sources", "64 is the most"),
+    (["sources", 1], "x", "sources[1]", "must be an object"),
+    (["sources", 1, "id"], "front", "sources[1].id", "earlier source"),
+    (["sources", 1, "uri"], None, "sources[1].uri", "is missing"),
+    (["sources", 1, "uri"], "javascript:alert(1)", "sources[1].uri", "scheme"),
+    (["sources", 0, "width"], 0, "sources[0].width", "above 0"),
+    (["sources", 0, "width"], 1.5, "sources[0].width", "above 0"),
+    (["sources", 0, "height"], 2**31, "sources[0].height", "above 0"),
+    (["sources", 0, "timestamp"], [], "sources[0].timestamp", "finite"),
+    (["sources", 0, "masks"], {}, "sources[0].masks", "must be a list"),
+    (["sources", 0, "masks", 0, "uri"], 3, "sources[0].masks[0].uri", "must be text"),
+    (["sources", 0, "preview", "uri"], "data:,", "sources[0].preview.uri", "scheme"),
+    (["sources", 0, "preview"], 7, "sources[0].preview", "must be an object"),
+    (["sources", 0, "extra"], math.nan, "sources[0].extra", "finite"),
+    (["rois"], {}, "rois", "must be a list"),
+    (["rois"], [{}] * 10_001, "rois", "10000 is the most"),
+    (["rois", 0], [], "rois[0]", "must be an object"),
+    (["rois", 0, "label"], ["x", 3], "rois[0].label[1]", "must be text"),
+    (["rois", 0, "label"], ["x" * 256], "rois[0].label[0]", "256 characters"),
+    (["rois", 0, "label"], "x" * 100_000, "rois[0].label[0]", "100000 characters"),
+    (["rois", 0, "label"], [""], "rois[0].label[0]", "is empty"),
+    (["rois", 1, "poly"], "1,2", "rois[1].poly", "list of numbers"),
+    (["rois", 1, "poly"], [1, 2, 3, "4"], "rois[1].poly[3]", "must be a number"),
+    (["rois", 1, "poly"], [1, True], "rois[1].poly[1]", "must be a number"),
+    (["rois", 1, "poly"], [1, math.nan], "rois[1].poly[1]", "not a coordinate"),
+    (["rois", 1, "poly"], [math.inf, -math.inf], "rois[1].poly[0]", "not a coordinate"),
+    (["rois", 1, "poly"], [0, 10**400], "rois[1].poly[1]", "64 bits"),
+    (["rois", 1, "poly"], [1, 2, 3], "rois[1].poly[2]", "x without its y"),
+    (["rois", 1, "poly"], [1, -999999999, 2, 3, 4], "rois[1].poly[0]", "x without its y"),
+    (["rois", 1, "poly"], [0] * 100_001, "rois[1].poly", "100000 is the most"),
+    (["rois", 1, "confidence"], 1.01, "rois[1].confidence", "from 0 to 1"),
+    (["rois", 1, "confidence"], math.nan, "rois[1].confidence", "from 0 to 1"),
+    (["rois", 1, "confidence"], "1", "rois[1].confidence", "from 0 to 1"),
+    (["rois", 0, "sources"], "front", "rois[0].sources", "must be a list"),
+    (["rois", 0, "sources"], [1], "rois[0].sources[0]", "must be text"),
+    (["rois", 0, "mask"], 5, "rois[0].mask", "must be an object"),
+    (["rois", 0, "mask", "value"], [math.nan], "rois[0].mask.value[0]", "finite"),
+    (["rois", 0, "meta"], 5, "rois[0].meta", "must be an object"),
+    (["rois", 0, "other"], math.nan, "rois[0].other", "finite"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "place", "reason"), WRONG)
 def test_names_the_place_of_what_is_wrong(
     path: list[str | int], value: Any, place: str, reason: str
 ) -> None:
@@ -254,6 +255,39 @@ def test_names_the_place_of_what_is_wrong(
     assert caught.value.problem.path == place
     assert reason in caught.value.problem.reason
     assert len(caught.value.problem.reason) < 200
+
+
+# What is looked at when a frame is built, since it may have to be changed then.
+NOT_FOR_COLUMNS = ("timestamp", "uri", "masks", "preview")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (path, value)
+        for path, value, place, _ in WRONG
+        if not any(name in place for name in NOT_FOR_COLUMNS)
+    ],
+)
+def test_one_wrong_frame_among_many_is_not_passed(path: list[str | int], value: Any) -> None:
+    assert are_plain([EXAMPLE] * 3)
+    assert not are_plain([EXAMPLE, changed(path, value), EXAMPLE])
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["rois", 0, "labels"], ["lane"]),
+        (["rois", 0, "label"], "lane"),
+        (["rois", 0, "meta"], None),
+        (["sources", 0, "width"], 800.0),
+        (["sources", 1], {"uri": "a.png"}),
+    ],
+)
+def test_a_frame_that_is_not_stored_as_it_is_written_is_not_plain(
+    path: list[str | int], value: Any
+) -> None:
+    assert not are_plain([changed(path, value)])
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 5, True])
@@ -375,3 +409,44 @@ def test_any_json_is_read_or_refused_as_a_frame(value: Any) -> None:
         parse_frame(changed(["sources", 0], value), BASE)
     with contextlib.suppress(FrameError):
         parse_frame(changed(["rois", 0], value), BASE)
+
+
+def outcome(value: Any, *, is_plain: bool) -> Any:
+    """Return the frame that a value is read as, or what is wrong with it."""
+    try:
+        return parse_frame(value, BASE, is_plain=is_plain)
+    except FrameError as error:
+        return error.problem
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> dict[str, Any]:
+    """Return a frame with something else, or nothing, in one place of it."""
+    value = draw(frames)
+    place: Any = value
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        key = draw(st.sampled_from(keys)) if keys else None
+        inner = None if key is None else place[key]
+        if key is None:
+            return value
+        if isinstance(inner, dict | list) and inner and draw(st.booleans()):
+            place = inner
+            continue
+        wrong: st.SearchStrategy[Any] = st.sampled_from(
+            [math.nan, 10**30, "\0", "\ud800", "x" * 300, -1, None, [], {}]
+        )
+        place[key] = draw(values | wrong)
+        return value
+
+
+@given(st.lists(frames, max_size=3), st.lists(damaged(), max_size=2))
+def test_frames_that_many_at_once_are_found_plain_are_read_as_one_by_one(
+    sound: list[Any], others: list[Any]
+) -> None:
+    """Whatever passes the columns passes alone, and is read as the same frame."""
+    together = [*sound, *others]
+    if are_plain(together):
+        for value in together:
+            assert outcome(value, is_plain=True) == outcome(value, is_plain=False)
+    assert are_plain(sound)
