@@ -5,9 +5,11 @@ Knows no database, so that it can be done ahead, in another process.
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, TypeAlias
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -16,14 +18,17 @@ from frames.index.numbers import buckets
 from frames.index.terms import (
     ANY,
     BOOLEAN,
+    KEY_MAX_CHARS,
     NUMBER,
     SAVED_IN_VERSION,
+    SCALARS_PER_OBJECT_MAX,
     TEXT,
     TYPE_NUMBER,
     TYPE_TEXT,
-    emit_frame,
-    emit_region,
+    emit,
+    emit_object,
     number_text,
+    term_text,
 )
 
 if TYPE_CHECKING:
@@ -35,8 +40,29 @@ if TYPE_CHECKING:
 PlainToken: TypeAlias = tuple[str, int, str]
 
 
+# Enough to ask of all at once, few enough to weigh little.
+_FRAMES_AT_ONCE: Final = 256
+_GREATEST: Final = sys.float_info.max
+
+
 def _positions() -> array[int]:
     return array("q")
+
+
+def _column() -> tuple[array[int], array[float]]:
+    return array("q"), array("d")
+
+
+def _pair() -> tuple[list[int], list[Any]]:
+    return [], []
+
+
+def _given(positions: Sequence[int], values: list[Any]) -> tuple[Sequence[int], Sequence[Any]]:
+    """Leave out the values that are None, and their positions."""
+    if None not in values:
+        return positions, values
+    places = [place for place, value in enumerate(values) if value is not None]
+    return [positions[place] for place in places], [values[place] for place in places]
 
 
 class TermBatch:
@@ -52,8 +78,10 @@ class TermBatch:
         self.region_counts: array[int] = array("q")
         self.positions: defaultdict[PlainToken, array[int]] = defaultdict(_positions)
         self.numbers: dict[PlainToken, Float64Array] = {}
-        self._columns: dict[str, tuple[array[int], array[float]]] = {}
+        self._columns: defaultdict[str, tuple[array[int], array[float]]] = defaultdict(_column)
         self._geometry = GeometryBatch()
+        # Of each frame what `add` is given of it, in that order.
+        self._waiting: list[tuple[Any, ...]] = []
         self._position = 0
         self._regions = 0
 
@@ -66,18 +94,107 @@ class TermBatch:
         sources: Sequence[SourceLike],
         rois: list[dict[str, Any]],
     ) -> None:
-        """Gather the terms of the next frame."""
-        self._position = self.frames
-        emit_frame(self, context_id=context_id, timestamp=timestamp, meta=meta, sources=sources)
-        self._position = self._regions
-        for roi in rois:
-            emit_region(self, roi)
-            self._position += 1
-        self._regions = self._position
-        if rois:
-            self._geometry.add(self.frames, rois, sources)
-        self.region_counts.append(len(rois))
-        self.frames += 1
+        """Add the next frame; its parts may not change before they are gathered."""
+        self._waiting.append((context_id, timestamp, meta, sources, rois))
+        if len(self._waiting) >= _FRAMES_AT_ONCE:
+            self.gather()
+
+    def gather(self) -> None:
+        """Gather the terms of the frames that wait: those that `emit_frame` and `emit_region` send.
+
+        Key by key for all frames, which takes a third of the time of frame by frame.
+        """
+        if not self._waiting:
+            return
+        context_ids, timestamps, metas, sources, rois = zip(*self._waiting, strict=True)
+        self._waiting = []
+        first, self.frames = self.frames, self.frames + len(rois)
+        numbers = range(first, self.frames)
+        self._add_texts("context_id", numbers, context_ids)
+        self._add_numbers("timestamp", numbers, timestamps)
+        self._add_objects("meta", numbers, metas)
+        for number, regions, streams in zip(numbers, rois, sources, strict=True):
+            if regions:
+                self._geometry.add(number, regions, streams)
+        # What waits there would cross to the writing process as whole regions.
+        self._geometry.flush()
+        self._add_sources(
+            [number for number, each in zip(numbers, sources, strict=True) for _ in each],
+            list(chain.from_iterable(sources)),
+        )
+        self.region_counts.extend(map(len, rois))
+        self._add_regions(list(chain.from_iterable(rois)))
+
+    def _add_sources(self, numbers: Sequence[int], sources: Sequence[SourceLike]) -> None:
+        self._add_texts("sources.id", numbers, [source.source_id for source in sources])
+        types = [source.content_type or None for source in sources]
+        self._add_texts("sources.content_type", *_given(numbers, types))
+        self._add_numbers("sources.width", *_given(numbers, [source.width for source in sources]))
+        self._add_numbers("sources.height", *_given(numbers, [source.height for source in sources]))
+        metas = [source.meta for source in sources]
+        self._add_objects("sources.meta", *_given(numbers, metas))
+
+    def _add_regions(self, rois: Sequence[dict[str, Any]]) -> None:
+        first, self._regions = self._regions, self._regions + len(rois)
+        numbers = range(first, self._regions)
+        for key in ("label", "sources"):
+            found: defaultdict[str, list[int]] = defaultdict(list)
+            for number, roi in zip(numbers, rois, strict=True):
+                for text in roi.get(key) or ():
+                    found[text].append(number)
+            self._extend(f"rois.{key}", found)
+        for key, add in (("confidence", self._add_numbers), ("meta", self._add_objects)):
+            add(f"rois.{key}", *_given(numbers, [roi.get(key) for roi in rois]))
+
+    def _add_texts(self, key: str, positions: Iterable[int], texts: Iterable[str]) -> None:
+        found: defaultdict[str, list[int]] = defaultdict(list)
+        for position, text in zip(positions, texts, strict=True):
+            found[text].append(position)
+        self._extend(key, found)
+
+    def _extend(self, key: str, found: dict[str, list[int]]) -> None:
+        for text, positions in found.items():
+            self.positions[key, TEXT, term_text(text)].extend(positions)
+
+    def _add_numbers(self, key: str, positions: Sequence[int], numbers: Sequence[float]) -> None:
+        if numbers:
+            column = self._columns[key]
+            column[0].extend(positions)
+            column[1].extend(numbers)
+
+    def _add_objects(
+        self, prefix: str, positions: Sequence[int], objects: Sequence[dict[str, Any]]
+    ) -> None:
+        """Note the scalars of JSON objects as `emit_object` does, which is asked of nested ones."""
+        names = set(chain.from_iterable(objects))
+        if all(name.startswith("_") for name in names):
+            return
+        kinds = set(map(type, chain.from_iterable(map(dict.values, objects))))
+        if kinds & {dict, list} or max(map(len, objects)) > SCALARS_PER_OBJECT_MAX:
+            for self._position, value in zip(positions, objects, strict=True):
+                emit_object(self, prefix, value)
+            return
+        columns: defaultdict[str, tuple[list[int], list[Any]]] = defaultdict(_pair)
+        for position, value in zip(positions, objects, strict=True):
+            for name, item in value.items():
+                ats, items = columns[name]
+                ats.append(position)
+                items.append(item)
+        for name, (ats, items) in columns.items():
+            key = f"{prefix}.{name}"
+            if not name.startswith("_") and len(key) <= KEY_MAX_CHARS:
+                self._add_scalars(key, ats, items)
+
+    def _add_scalars(self, key: str, positions: Sequence[int], values: Sequence[Any]) -> None:
+        kinds = set(map(type, values))
+        if kinds == {str}:
+            self._add_texts(key, positions, values)
+            self.positions[key, ANY, TYPE_TEXT].extend(positions)
+        elif kinds <= {int, float} and all(-_GREATEST <= value <= _GREATEST for value in values):
+            self._add_numbers(key, positions, values)
+        else:
+            for self._position, value in zip(positions, values, strict=True):
+                emit(self, key, value)
 
     def note_version(self, version_pk: int, frames: Iterable[int]) -> None:
         """Note which version writes some of the frames, given by their numbers."""
@@ -89,17 +206,15 @@ class TermBatch:
 
     def number(self, key: str, value: float) -> None:
         """Note that the present frame or region has the number."""
-        column = self._columns.get(key)
-        if column is None:
-            column = self._columns[key] = (array("q"), array("d"))
+        column = self._columns[key]
         column[0].append(self._position)
         column[1].append(value)
 
     def close(self) -> None:
         """Finish what is cheaper for all frames at once than for each of them."""
+        self.gather()
         self._sort_numbers()
         self._gather_labels()
-        self._geometry.flush()
         for defect, frames in self._geometry.found.items():
             if frames:
                 self.positions[defect, BOOLEAN, "true"] = frames
