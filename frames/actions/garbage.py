@@ -255,11 +255,12 @@ def _remove(job: Job, dataset: Dataset, due: BitMap) -> Iterator[None]:
         segment = left.min() >> SEGMENT_BITS
         part = BitMap(o for o in left[:size] if o >> SEGMENT_BITS == segment)
         removal = Removal(dataset, list(part))
+        held = _needed(removal)
         begun = time.monotonic()
         with transaction.atomic():
-            lock_dataset(dataset.pk)
-            # Somebody may have restored some of them since.
-            held = removal.held() | (removal.ordinals & _named_by_jobs(dataset.pk))
+            if removal.renew(lock_dataset(dataset.pk)):
+                # Whoever has written since may have restored some of them.
+                held = _needed(removal)
             count = 0 if held else removal.apply()
             job.position += count
             jobs.renew(job)
@@ -271,6 +272,11 @@ def _remove(job: Job, dataset: Dataset, due: BitMap) -> Iterator[None]:
         yield
         # SQLite's writers look for the lock now and then and take no turns.
         time.sleep(spent)
+
+
+def _needed(removal: Removal) -> BitMap:
+    """Return those of some revisions that a version holds or a job names."""
+    return removal.held() | (removal.ordinals & _named_by_jobs(removal.dataset_pk))
 
 
 # --- previews and uploads -------------------------------------------------------------------

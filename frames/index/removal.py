@@ -8,7 +8,7 @@ for another's.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from django.db.models import F
@@ -28,11 +28,18 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 
+class _Postings(NamedTuple):
+    """What becomes of the postings: rows to write, and the keys of those that are left empty."""
+
+    kept: list[tuple[int, int, bytes, bytes | None]]
+    emptied: dict[int, Key]
+
+
 class Removal:
     """Some revisions of one segment of a dataset, read and ready to be removed.
 
-    Reading them is most of the work and needs no lock: a revision never changes.
-    Queries: 2 for each 500.
+    All but the writing is done here, without a lock: it is true of one generation of the dataset.
+    Queries: 2 for each 500 revisions, and a few for each 500 terms they have.
     """
 
     def __init__(self, dataset: Dataset, ordinals: Sequence[int]) -> None:
@@ -43,27 +50,50 @@ class Removal:
         self._tokens = [*gather(frames).positions]
         if self.ordinals and self.ordinals.max() >> SEGMENT_BITS != self.segment:
             raise ValueError("a removal is of one segment")
+        # Before the postings: `renew` sees what is written after this.
+        generations = Dataset.objects.filter(pk=dataset.pk).values_list("generation", flat=True)
+        self._generation = generations.first() or 0
+        self._postings = self._without_revisions()
 
     def held(self) -> BitMap:
         """Return those of the revisions that a version holds. Queries: 1 for each 500 versions."""
         return self.ordinals & membership.held_in(self.dataset_pk, self.segment)
 
+    def renew(self, locked: Dataset) -> bool:
+        """Read again what somebody has written since, the dataset's row being locked.
+
+        Return whether anybody has: who holds the revisions may have changed too.
+        """
+        if locked.generation == self._generation:
+            return False
+        self._generation = locked.generation
+        self._postings = self._without_revisions()
+        return True
+
     def apply(self) -> int:
         """Remove the revisions; return how many there still were.
 
-        The caller holds the dataset's row lock, in a transaction, and nothing holds them.
-        Queries: a few for each 500 revisions and each 500 terms they have.
+        The caller holds the dataset's row lock, in a transaction, and has called `renew` under
+        it; nothing holds the revisions. Queries: a few for each 500 revisions, and for each 500
+        postings that they leave empty.
         """
         pks = [frame_pk(self.dataset_pk, ordinal) for ordinal in self.ordinals]
         store.delete_ids(Source, pks, column="frame_id")
         count = store.delete_ids(Frame, pks)
         if count:
-            self._remove_postings()
+            store.upsert(Posting, ("id", "cardinality", "bitmap", "numbers"), self._postings.kept)
+            store.delete_ids(Posting, self._postings.emptied)
+            self._drop_unused(
+                {pk >> SEGMENT_BITS: key for pk, key in self._postings.emptied.items()}
+            )
             self._drop_segment_if_empty()
-            Dataset.objects.filter(pk=self.dataset_pk).update(generation=new_generation())
+            same = Dataset.objects.filter(pk=self.dataset_pk, generation=self._generation)
+            if not same.update(generation=new_generation()):
+                raise RuntimeError("a removal was applied to another generation of the dataset")
         return count
 
-    def _remove_postings(self) -> None:
+    def _without_revisions(self) -> _Postings:
+        """Return what remains of the postings that have the revisions."""
         names = sorted({key for key, _, _ in self._tokens})
         keys = {
             key.name: key
@@ -77,16 +107,17 @@ class Removal:
         frame_is_gone[to_array(self.ordinals) & store.SEGMENT_MASK] = True
         region_is_gone = np.zeros(region_count, dtype=bool)
         region_is_gone[to_array(regions)] = True
-        kept, emptied = [], []
+        found = _Postings([], {})
         for pk, data, numbers in store.rows_by_id(
             Posting,
             [store.row_id(term_pk, self.segment) for term_pk in sorted(key_of)],
             *("bitmap", "numbers"),
         ):
-            of_regions = is_region_key(key_of[pk >> SEGMENT_BITS].name)
+            key = key_of[pk >> SEGMENT_BITS]
+            of_regions = is_region_key(key.name)
             bitmap = load(data) - (regions if of_regions else self.ordinals)
             if not bitmap:
-                emptied.append(pk)
+                found.emptied[pk] = key
                 continue
             if numbers is not None:
                 entries = np.frombuffer(numbers, dtype=ENTRY)
@@ -95,10 +126,8 @@ class Removal:
                     region_is_gone[rows] if of_regions else frame_is_gone[rows & store.SEGMENT_MASK]
                 )
                 numbers = entries[~is_gone].tobytes()
-            kept.append((pk, len(bitmap), dump(bitmap), numbers))
-        store.upsert(Posting, ("id", "cardinality", "bitmap", "numbers"), kept)
-        store.delete_ids(Posting, emptied)
-        self._drop_unused({pk >> SEGMENT_BITS: key_of[pk >> SEGMENT_BITS] for pk in emptied})
+            found.kept.append((pk, len(bitmap), dump(bitmap), numbers))
+        return found
 
     def _terms(self, keys: dict[str, Key]) -> dict[int, Key]:
         """Return the key of each term that the revisions have, by the term's pk."""

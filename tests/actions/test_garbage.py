@@ -13,7 +13,7 @@ import pytest
 from django.conf import settings as site
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, consumes, invariant, rule, run_state_machine_as_test
@@ -21,11 +21,16 @@ from hypothesis.stateful import Bundle, consumes, invariant, rule, run_state_mac
 from frames import tasks
 from frames.actions import garbage, imports, jobs, previews, versions
 from frames.actions.fields import Refused
-from frames.actions.frames import Stager, VersionNotWritable, change_membership, lock_draft
+from frames.actions.frames import (
+    Stager,
+    VersionNotWritable,
+    change_membership,
+    lock_dataset,
+    lock_draft,
+)
 from frames.actions.prepare import PreparedBatch
 from frames.index.bitmaps import BitMap, dump
 from frames.index.check import check
-from frames.index.removal import Removal
 from frames.models import AuditEvent, Dataset, Frame, Job, Preview, Project, Source, Unheld, Version
 from frames.previews.storage import has_preview, save_preview
 from tests.actions.test_versions import Lineages, numbers
@@ -68,6 +73,19 @@ def collect(project: Project, *, grace: timedelta = timedelta(), **options: Any)
     job = garbage.collect_now(project, grace_s=round(grace.total_seconds()), **options)
     assert job.state == Job.State.DONE, job.message
     return garbage.Collected(**job.result)
+
+
+def note_edit(draft: Version, replaced: BitMap) -> None:
+    """Keep what would undo an edit."""
+    Job.objects.create(
+        kind=Job.Kind.EDIT,
+        state=Job.State.DONE,
+        finished_at=timezone.now(),
+        project=draft.dataset.project,
+        dataset=draft.dataset,
+        version=draft,
+        replaced=dump(replaced),
+    )
 
 
 def names(version: Version) -> set[str]:
@@ -201,21 +219,43 @@ def test_what_is_held_again_stays(project: Project, draft: Version) -> None:
     assert names(draft) == {"f1", "f3", "f4"}
 
 
-def test_what_is_held_again_while_it_is_collected_stays(
-    project: Project, draft: Version, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_replaced_again", [False, True])
+def test_what_is_needed_again_while_it_is_collected_stays(
+    is_replaced_again: bool, project: Project, draft: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the reading of a batch and its lock."""
+    """Between the reading of a batch and its lock: held again, or kept by an edit of that."""
 
-    def restore_then_read(dataset: Dataset, ordinals: list[int]) -> Removal:
-        removal = Removal(dataset, ordinals)
-        monkeypatch.setattr(garbage, "Removal", Removal)
+    def restore_then_lock(dataset_pk: int) -> Dataset:
+        monkeypatch.setattr(garbage, "lock_dataset", lock_dataset)
         with transaction.atomic():
             change_membership(lock_draft(draft.pk), add=BitMap([1]), remove=BitMap())
-        return removal
+        if is_replaced_again:
+            with transaction.atomic():
+                change_membership(lock_draft(draft.pk), add=BitMap(), remove=BitMap([1]))
+                note_edit(draft, BitMap([1]))
+        return lock_dataset(dataset_pk)
 
-    monkeypatch.setattr(garbage, "Removal", restore_then_read)
+    monkeypatch.setattr(garbage, "lock_dataset", restore_then_lock)
     assert collect(project).frames == 2
     assert names(draft) == {"f1", "f3", "f4"}
+
+
+def test_a_batch_reads_postings_and_jobs_before_its_lock(project: Project, draft: Version) -> None:
+    """What there is to read grows with the dataset and its edits, and writers wait for the lock."""
+    outside = len(connection.savepoint_ids)
+    before: list[str] = []
+    under_lock: list[str] = []
+
+    def note(execute: Any, sql: str, *args: Any) -> Any:
+        (under_lock if len(connection.savepoint_ids) > outside else before).append(sql)
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(note):
+        assert collect(project).frames == 3
+    assert any(sql.startswith("DELETE FROM frames_frame") for sql in under_lock)
+    for read in ("SELECT id, bitmap, numbers", 'SELECT "frames_job"."staged"'):
+        assert any(sql.startswith(read) for sql in before)
+        assert not any(sql.startswith(read) for sql in under_lock)
 
 
 def test_what_a_running_job_has_staged_stays_until_the_job_has_failed(
@@ -237,15 +277,7 @@ def test_what_a_running_job_has_staged_stays_until_the_job_has_failed(
 def test_what_an_edit_needs_to_be_undone_stays_while_its_draft_stands(
     project: Project, draft: Version
 ) -> None:
-    Job.objects.create(
-        kind=Job.Kind.EDIT,
-        state=Job.State.DONE,
-        finished_at=timezone.now(),
-        project=project,
-        dataset=draft.dataset,
-        version=draft,
-        replaced=dump(BitMap([0, 1])),
-    )
+    note_edit(draft, BitMap([0, 1]))
     assert collect(project).frames == 1
     versions.publish(draft, actor=None, reason="unchecked")
     assert collect(project).frames == 2

@@ -36,7 +36,7 @@ def unheld(dataset: Dataset) -> BitMap:
 def remove(dataset: Dataset, ordinals: list[int]) -> int:
     removal = Removal(dataset, ordinals)
     with transaction.atomic():
-        lock_dataset(dataset.pk)
+        removal.renew(lock_dataset(dataset.pk))
         return removal.apply()
 
 
