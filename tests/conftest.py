@@ -114,20 +114,22 @@ def _fail_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 def _flush_passes_the_audit_log() -> Generator[None]:
     """Let the flush behind each test of transactions empty the audit log on SQLite.
 
-    It deletes there, which triggers refuse; on PostgreSQL it truncates.
+    It deletes there, which triggers refuse; on PostgreSQL it truncates. The class is patched: under
+    a browser's event loop Django has other connections.
     """
     from django.db import connection
 
     from frames.migrations._append_only import CREATE, DROP
 
-    flush = connection.ops.sql_flush
+    operations = type(connection.ops)
+    flush = operations.sql_flush
 
     def sql_flush(*args: Any, **options: Any) -> list[str]:
         return [*DROP["sqlite"], *flush(*args, **options), *CREATE["sqlite"]]
 
     with pytest.MonkeyPatch.context() as patch:
         if connection.vendor == "sqlite":
-            patch.setattr(connection.ops, "sql_flush", sql_flush)
+            patch.setattr(operations, "sql_flush", sql_flush)
         yield
 
 
