@@ -290,6 +290,9 @@ def _bucket(name: str) -> dict[str, Any]:
         "OPTIONS": {
             "bucket_name": name,
             "endpoint_url": S3_ENDPOINT_URL or None,
+            "region_name": AWS_REGION or None,
+            # Left alone boto3 signs URLs by version 2, which AWS refuses for new buckets.
+            "signature_version": "s3v4",
             "querystring_auth": True,
             "querystring_expire": SIGNED_URL_TTL_S,
             "default_acl": None,

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -81,3 +82,25 @@ def test_unknown_way_of_logging_is_refused(name: str) -> None:
     with pytest.raises(subprocess.CalledProcessError) as caught:
         read("0", **{name: "loud"})
     assert f"{name} is 'loud'" in caught.value.stderr
+
+
+@pytest.mark.parametrize(
+    ("region", "signed_for"), [("eu-north-1", "eu-north-1"), ("", "us-east-1")]
+)
+def test_urls_of_a_bucket_are_signed_as_version_4(region: str, signed_for: str) -> None:
+    """Version 2, which boto3 would choose, is refused by AWS for new buckets."""
+    url = read(
+        "__import__('storages.backends.s3').backends.s3.S3Storage("
+        "**settings.STORAGES['previews']['OPTIONS']).url('a.jpg')",
+        DJANGO_SETTINGS_MODULE="project.settings",
+        S3_PREVIEWS_BUCKET="previews",
+        S3_ENDPOINT_URL="http://s3.localhost:8333",
+        AWS_REGION=region,
+        AWS_ACCESS_KEY_ID="key",
+        AWS_SECRET_ACCESS_KEY="secret",
+    )
+    parts = urlsplit(url)
+    assert parts._replace(query="").geturl() == "http://s3.localhost:8333/previews/a.jpg"
+    query = parse_qs(parts.query)
+    assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert query["X-Amz-Credential"][0].split("/")[2] == signed_for
