@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from django import forms
 from django.contrib import admin
 from django.core.paginator import Paginator
 
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 
     AnyPaginator = Paginator[Any]
     AnyModelAdmin = admin.ModelAdmin[Any]
+    AnyModelForm = forms.ModelForm[Any]
     AnyTabularInline = admin.TabularInline[Any, Any]
 else:  # generic for the type checker alone
     AnyPaginator = Paginator
     AnyModelAdmin = admin.ModelAdmin
+    AnyModelForm = forms.ModelForm
     AnyTabularInline = admin.TabularInline
 
 MAX_LISTED_ROWS = 10_000
@@ -76,10 +79,24 @@ class GrantInline(AnyTabularInline):
     extra = 0
 
 
+class ProjectForm(AnyModelForm):
+    """A project's fields; its addresses are typed as a JSON list."""
+
+    def clean_media_allow(self) -> list[str]:
+        """Return the addresses; an emptied field means none."""
+        given = self.cleaned_data["media_allow"]
+        if given is None:
+            return []
+        if not (isinstance(given, list) and all(isinstance(prefix, str) for prefix in given)):
+            raise forms.ValidationError('Give a list of addresses: ["s3://bucket/"].')
+        return given
+
+
 @admin.register(models.Project)
 class ProjectAdmin(NoDelete):
     """Projects with their people and the addresses they may read."""
 
+    form = ProjectForm
     list_display = ["name", "uid", "created_at"]
     search_fields = ["name"]
     readonly_fields = ["uid", "created_at"]

@@ -97,3 +97,28 @@ def test_who_is_not_staff_is_sent_to_sign_in(client: Client, admin: User) -> Non
     response = client.get(reverse("admin:index"))
     assert response.status_code == 302
     assert "login" in response.headers["Location"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"), [("", []), ("[]", []), ('["s3://media/"]', ["s3://media/"])]
+)
+def test_addresses_of_a_project_are_a_list_also_where_the_field_is_emptied(
+    operator: Client, typed: str, kept: list[str]
+) -> None:
+    assert post_project(operator, typed).status_code == 302
+    assert Project.objects.get().media_allow == kept
+
+
+@pytest.mark.parametrize("typed", ['"s3://media/"', "{}", "[1]", "s3://media/", "false"])
+def test_addresses_of_a_project_that_are_no_list_are_refused(operator: Client, typed: str) -> None:
+    page = post_project(operator, typed)
+    assert "media_allow" in page.context["adminform"].form.errors
+    assert not Project.objects.exists()
+
+
+def post_project(operator: Client, media_allow: str) -> Any:
+    """Add a project in the admin."""
+    grants = {"grants-TOTAL_FORMS": "0", "grants-INITIAL_FORMS": "0"}
+    return operator.post(
+        url(Project, "add"), {"name": "Streets", "media_allow": media_allow, **grants}
+    )
