@@ -7,8 +7,11 @@ RUN npm ci
 
 FROM python:3.13-slim AS packages
 COPY requirements.txt .
+# luqum writes its parser's tables beside itself at the first import; a site that may not write
+# there would make them anew in every process.
 RUN python -m venv /opt/venv \
-    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
+    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check -r requirements.txt \
+    && /opt/venv/bin/python -c "import luqum.parser"
 
 FROM python:3.13-slim
 ENV PATH=/opt/venv/bin:$PATH \
@@ -38,7 +41,7 @@ EXPOSE 8000
 # Asks as a browser would: under a name of ALLOWED_HOSTS, which the check of the host wants.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD ["python", "-c", "\
 import os, urllib.request; \
-host = os.environ.get('ALLOWED_HOSTS', 'localhost').split(',')[0].lstrip('.'); \
+host = os.environ.get('ALLOWED_HOSTS', '').split(',')[0].strip('.*') or 'localhost'; \
 url = f'http://127.0.0.1:{os.environ[\"PORT\"]}/livez'; \
 urllib.request.urlopen(urllib.request.Request(url, headers={'Host': host}), timeout=4)"]
 CMD ["gunicorn", "-c", "python:project.gunicorn", "project.wsgi"]
