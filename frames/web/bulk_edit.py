@@ -97,9 +97,9 @@ class BulkPage:
     def question(self) -> str:
         """What is about to happen."""
         if self.changes == self.selected:
-            return f"This is about {plural(self.changes, 'frame')}."
+            return f"{plural(self.changes, 'frame')} would change."
         rest = plural(self.selected - self.changes, "frame")
-        return f"This is about {plural(self.changes, 'frame')}; {rest} stay as they are."
+        return f"{plural(self.changes, 'frame')} would change, {rest} stay as they are."
 
     @property
     def submit(self) -> str:

@@ -43,6 +43,7 @@ def dataset_edit(request: SignedInRequest, dataset_uid: str) -> HttpResponse:
     form = FormPage(
         title=f"Edit {dataset.name}",
         submit="Save",
+        dataset=dataset,
         back_url=address,
         fields=[
             name_field(dataset.name),
@@ -68,6 +69,7 @@ def dataset_metadata(request: SignedInRequest, dataset_uid: str) -> HttpResponse
     form = FormPage(
         title=f"Metadata of {dataset.name}",
         submit="Save",
+        dataset=dataset,
         back_url=address,
         fields=[
             Field("metadata", "JSON object", json_text(dataset.metadata), kind="code", rows=20)
@@ -108,6 +110,8 @@ def dataset_delete(request: SignedInRequest, dataset_uid: str) -> HttpResponse:
     form = FormPage(
         title=f"Delete {dataset.name}?",
         submit="Delete dataset",
+        is_deletion=True,
+        dataset=dataset,
         back_url=reverse("frames:dataset_detail", args=[dataset.uid]),
         fields=fields,
         lead=[

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpResponse, QueryDict
 
+    from frames.models import Dataset, Version
     from frames.web.http import SignedInRequest
 
 
@@ -34,7 +35,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class FormPage:
-    """A form with its heading, what it says before its fields, and its button."""
+    """A form with its heading, what it says before its fields, and its button.
+
+    `dataset`, with its project, and `version` are the path that leads to it.
+    """
 
     title: str
     submit: str
@@ -42,6 +46,9 @@ class FormPage:
     fields: Sequence[Field] = ()
     lead: Sequence[str] = ()
     problem: str = ""
+    dataset: Dataset | None = None
+    version: Version | None = None
+    is_deletion: bool = False
 
     @property
     def values(self) -> dict[str, str]:

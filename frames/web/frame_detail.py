@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +14,6 @@ from frames.media.kinds import Kind, kind_of
 from frames.previews.spec import PREVIEW_EDGE_PX, VIEWER_EDGE_PX
 from frames.search import pages
 from frames.search.errors import QueryError
-from frames.search.explain import explain
 from frames.search.query import FrameQuery, encode_after
 from frames.web import access
 from frames.web.addresses import (
@@ -28,10 +26,11 @@ from frames.web.addresses import (
 from frames.web.cards import frame_json
 from frames.web.http import respond
 from frames.web.labels import Label
-from frames.web.overlay import is_frame_label, shape_of, shapes_on
+from frames.web.overlay import is_frame_label, shapes_on
 from frames.web.pictures import pictures_of, ratio_of, shown_source
+from frames.web.reasons import hits_of, reasons_of
 from frames.web.strip import strip_of
-from frames.web.text import count, dimensions, head_and_tail, json_text, moment, plural
+from frames.web.text import count, dimensions, head_and_tail, json_text, moment, plural, value_text
 from frames.web.toolbar import Choice
 from frames.web.version_detail import filter_of, given_filter, may_edit, refused_json
 
@@ -41,11 +40,11 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from frames.models import Source, Version
-    from frames.search.explain import ClauseResult
     from frames.search.pages import FrameDetail, FrameRow
     from frames.web.http import SignedInRequest
     from frames.web.overlay import Shape
     from frames.web.pictures import Picture
+    from frames.web.reasons import Reason
     from frames.web.strip import Strip
 
 
@@ -53,8 +52,6 @@ if TYPE_CHECKING:
 SMALL_SHARE: Final = 0.06
 # So many frames of a video are made ready with the one that is looked at.
 AHEAD_FRAMES: Final = 16
-# So many regions are named beside a clause of the filter.
-MAX_REASONS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,29 +184,6 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """A clause of the filter on this frame, with the regions that satisfy it, a few of them."""
-
-    clause: ClauseResult
-    shapes: list[Shape]
-
-    @property
-    def verdict(self) -> str:
-        """Whether the frame has it, in a word."""
-        return "matches" if self.clause.matched else "does not match"
-
-    @property
-    def more(self) -> int:
-        """How many regions there are beside those shown."""
-        return len(self.clause.regions) - len(self.shapes)
-
-    @property
-    def sources(self) -> str:
-        """The sources that satisfy it."""
-        return ", ".join(self.clause.sources)
-
-
-@dataclass(frozen=True, slots=True)
 class FramePage:
     """One frame among those of its context."""
 
@@ -336,7 +310,7 @@ class FramePage:
     @property
     def metadata(self) -> list[tuple[str, str]]:
         """The frame's metadata, values as text."""
-        return [(key, as_text(value)) for key, value in self.row.frame.meta.items()]
+        return [(key, value_text(value)) for key, value in self.row.frame.meta.items()]
 
     @property
     def text(self) -> str:
@@ -405,16 +379,13 @@ def frame_detail(
     frame = detail.row.frame
     source_id = request.GET.get("source", "")
     source = _chosen(detail.row.sources, source_id)
-    why = _why(version, detail.row, query)
-    hits = frozenset(
-        number for reason in why if reason.clause.matched for number in reason.clause.regions
-    )
+    why = reasons_of(version, detail.row, query)
     page = FramePage(
         version=version,
         query=query,
         detail=detail,
         source_id=source_id,
-        view=_view(version, detail.row, source, query, hits),
+        view=_view(version, detail.row, source, query, hits_of(why)),
         sources=_entries(version, detail.row, source, filter_of(query)),
         strip=strip_of(version, frame.context_id, filter_of(query), frame.timestamp),
         may_edit=may_edit(request.user, version),
@@ -423,22 +394,6 @@ def frame_detail(
         mend_url=version_address(version, given_filter(request.GET)) if problem else "",
     )
     return respond(request, page, "frame/detail.html", as_json=as_json)
-
-
-def _why(version: Version, row: FrameRow, query: FrameQuery) -> list[Reason]:
-    """Return the clauses of the filter with their regions as shapes."""
-    return [
-        Reason(
-            clause,
-            [shape_of(row.frame.rois[number], number) for number in clause.regions[:MAX_REASONS]],
-        )
-        for clause in explain(version, query, row)
-    ]
-
-
-def as_text(value: Any) -> str:
-    """Return a metadata value as it is read: text as it is, the rest as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _chosen(sources: Sequence[Source], source_id: str) -> Source:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from frames.formats.singleframe import RING_SEPARATOR
 from frames.web.labels import Label
-from frames.web.text import plural
+from frames.web.text import plural, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -58,6 +58,11 @@ class Shape:
     def name(self) -> str:
         """The labels as one text."""
         return ", ".join(label.name for label in self.labels) or "no label"
+
+    @property
+    def meta_text(self) -> str:
+        """The metadata in words, empty where there is none."""
+        return " · ".join(f"{key} {value_text(value)}" for key, value in self.meta.items())
 
     @property
     def style(self) -> str:

@@ -154,6 +154,15 @@ def json_text(value: Any, indent: int = 0) -> str:
     return f"{start}\n" + ",\n".join(lines) + f"\n{' ' * indent}{end}"
 
 
+def value_text(value: Any) -> str:
+    """Return a metadata value as it is read: text as it is, the rest as JSON.
+
+    >>> value_text("rain"), value_text(False)
+    ('rain', 'false')
+    """
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def words_of(text: str) -> list[str]:
     """Return the first words of a text that names are searched by, each once.
 

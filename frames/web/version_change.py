@@ -54,6 +54,7 @@ def version_create(request: SignedInRequest, dataset_uid: str) -> HttpResponse:
     form = FormPage(
         title="New empty version",
         submit="Create version",
+        dataset=dataset,
         back_url=reverse("frames:dataset_detail", args=[dataset.uid]),
         fields=[name_field(), _description()],
         lead=[f"A draft of {dataset.name} without parents and without frames."],
@@ -80,6 +81,8 @@ def version_branch(request: SignedInRequest, dataset_uid: str, version_uid: str)
     form = FormPage(
         title="Create new version",
         submit="Create version",
+        dataset=version.dataset,
+        version=version,
         back_url=version_address(version),
         fields=[name_field(CURRENT), _description()],
         lead=[f"A draft that begins with all frames of {version.name}."],
@@ -105,6 +108,8 @@ def version_edit(request: SignedInRequest, dataset_uid: str, version_uid: str) -
     form = FormPage(
         title=f"Edit {version.name}",
         submit="Save",
+        dataset=version.dataset,
+        version=version,
         back_url=version_address(version),
         fields=[
             name_field(version.name),
@@ -148,6 +153,8 @@ def version_publish(request: SignedInRequest, dataset_uid: str, version_uid: str
         gate=gate,
         title=f"Publish {version.name}",
         submit="Publish",
+        dataset=version.dataset,
+        version=version,
         back_url=version_address(version),
         fields=[
             # A name is 255 characters at most, and the dataset's may be as long by itself.
@@ -181,6 +188,9 @@ def version_delete(request: SignedInRequest, dataset_uid: str, version_uid: str)
     form = FormPage(
         title=f"Delete {version.name}?",
         submit="Delete version",
+        is_deletion=True,
+        dataset=version.dataset,
+        version=version,
         back_url=version_address(version),
         lead=[
             f"This draft of {version.dataset.name} and what only it holds are deleted. Other "

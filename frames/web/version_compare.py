@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -310,7 +311,7 @@ def _shapes(row: FrameRow | None, source: Source) -> list[Shape]:
 
 
 def change_lines(before: FrameRow, after: FrameRow, changes: FrameChanges) -> list[str]:
-    """Return what differs between two revisions of a frame, in words, a line each."""
+    """Return what differs between two revisions of a frame, in words; equal lines are counted."""
     lines = [
         f"{change.key}: {_shown(change.before, is_there=change.is_in_before)} → "
         f"{_shown(change.after, is_there=change.is_in_after)}"
@@ -318,7 +319,11 @@ def change_lines(before: FrameRow, after: FrameRow, changes: FrameChanges) -> li
     ]
     old, new = before.frame.rois, after.frame.rois
     lines += [_region_line(change, old, new) for change in changes.regions]
-    return lines + [f"{field} differs" for field in changes.fields]
+    lines += [f"{field} differs" for field in changes.fields]
+    return [
+        line if number == 1 else f"{number} \N{MULTIPLICATION SIGN} {line}"
+        for line, number in Counter(lines).items()
+    ]
 
 
 def _shown(value: Any, *, is_there: bool) -> str:

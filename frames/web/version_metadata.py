@@ -113,7 +113,9 @@ def version_metadata_edit(
 
     form = FormPage(
         title=f"Metadata of {version.name}",
-        submit="OK",
+        submit="Save",
+        dataset=version.dataset,
+        version=version,
         back_url=address,
         fields=[
             Field(

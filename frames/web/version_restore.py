@@ -66,6 +66,8 @@ def version_restore(request: SignedInRequest, dataset_uid: str, version_uid: str
     form = FormPage(
         title=f"Restore {frame_id or version.name} from {source.name}?",
         submit="Restore",
+        dataset=version.dataset,
+        version=version,
         back_url=back_url,
         lead=_lead(version, source, frame_id),
     )
@@ -91,7 +93,7 @@ def _lead(version: Version, source: Version, frame_id: str) -> list[str]:
         f"{version.name} becomes what {source.name} is: "
         f"{plural(len(found.changed), 'frame')} changed back, "
         f"{count(len(found.added))} added, {count(len(found.removed))} taken out.",
-        "Other versions stay as they are. So do its name, tags and metadata.",
+        f"The name, tags and metadata of {version.name} stay, and so do all other versions.",
     ]
 
 
@@ -112,6 +114,8 @@ def _choose_draft(
     form = FormPage(
         title=f"Restore {frame_id or 'all frames'} from {source.name}",
         submit="Continue" if drafts else "Try again",
+        dataset=version.dataset,
+        version=version,
         back_url=compare_address(source, version) if drafts else branch,
         fields=[
             Field(

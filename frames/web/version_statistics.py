@@ -206,7 +206,7 @@ class StatisticsPage:
         first, last = bins[0].value.split(" ")[0], bins[-1].value.split(" ")[-1]
         words = (
             f"Histogram of {self.wanted.key} from {first} to {last}. "
-            f"Most {self.noun} lie in {highest.value}. The table below has each number."
+            f"The most {self.noun}, {count(highest.count)}, lie in {highest.value}."
         )
         return Spread(bars, first, last, words)
 

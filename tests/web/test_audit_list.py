@@ -321,3 +321,10 @@ def test_administration_offers_no_change_and_no_deletion(release: Version, clien
     actions = {"action": "delete_selected", "_selected_action": str(event.pk), "post": "yes"}
     client.post(base, actions)
     assert AuditEvent.objects.filter(pk=event.pk, verb="delete").exists()
+
+
+def test_the_log_is_under_none_of_the_main_pages(
+    browse: Callable[[User | None], Client], admin: User
+) -> None:
+    body = browse(admin).get("/audit/").content.decode()
+    assert "aria-current" not in body.partition('aria-label="Main"')[2].partition("</nav>")[0]

@@ -73,7 +73,7 @@ def test_an_edit_is_counted_then_started_then_undone(
 ) -> None:
     edit = {"verb": "relabel", "key": "car", "value": "van", "context": ["drive/a", "drive/b"]}
     asked = send(client, f"{base}/bulk/", **edit)
-    assert "This is about 3 frames; 2 frames stay as they are." in asked
+    assert "3 frames would change, 2 frames stay as they are." in asked
     assert "Change 3 frames" in asked
     hidden = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', asked)
     assert ("context", "drive/a") in hidden

@@ -300,3 +300,16 @@ def test_number_of_queries_does_not_grow_with_the_context(
         counts.append(len(captured))
     assert counts[0] == counts[1]
     assert counts[0] <= 24
+
+
+def test_metadata_of_regions_and_times_are_written_as_they_came(
+    project: Project, browse: Callable[[User | None], Client], viewer: User
+) -> None:
+    """Values are JSON's, not Python's, and a number has its unit."""
+    roi = {"label": ["car"], "poly": [0, 0, 9, 0, 9, 9, 0, 9], "sources": ["default"]}
+    roi["meta"] = {"occluded": False, "of": None}
+    version = make_version(project, [make_frame("a", timestamp=33, rois=[roi])])
+    page = f"/datasets/{version.dataset.uid}/versions/{version.uid}/frames/a/"
+    body = browse(viewer).get(page).content.decode()
+    assert "occluded false · of null" in body
+    assert "<dd>33 ms</dd>" in body

@@ -137,3 +137,20 @@ def test_names_are_escaped(version: Version, base: str, browse: Browse, admin: U
     for page in ("edit", "publish", "delete", "branch"):
         body = browse(admin).get(f"{base}/{page}/").content.decode()
         assert "<script>alert" not in body
+
+
+@pytest.mark.parametrize("page", ["edit", "publish", "delete", "metadata/edit"])
+def test_forms_of_a_version_show_the_path_to_it(
+    version: Version, base: str, browse: Browse, admin: User, page: str
+) -> None:
+    body = browse(admin).get(f"{base}/{page}/").content.decode()
+    crumbs = body.partition('aria-label="Path"')[2].partition("</nav>")[0]
+    assert f'href="/datasets/?project={version.dataset.project.uid}"' in crumbs
+    assert f'href="/datasets/{version.dataset.uid}/"' in crumbs
+    assert f'href="{base}/"' in crumbs
+
+
+def test_only_a_deletion_has_the_button_of_one(base: str, browse: Browse, admin: User) -> None:
+    client = browse(admin)
+    assert '"button danger"' in client.get(f"{base}/delete/").content.decode()
+    assert '"button danger"' not in client.get(f"{base}/edit/").content.decode()

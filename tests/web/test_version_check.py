@@ -47,7 +47,7 @@ def test_running_the_checks_leads_to_the_job_and_back(
 ) -> None:
     client = browse(editor)
     page = client.get(f"{base}/check/").content.decode()
-    assert "Not checked yet" in page
+    assert "has not been checked yet" in page
     assert "Run the checks" in page
     response = client.post(f"{base}/check/", {"fetch": "on"})
     job = Job.objects.get()
@@ -187,3 +187,21 @@ def test_what_frames_say_is_escaped(project: Project, browse: Browse, viewer: Us
     base = f"/datasets/{version.dataset.uid}/versions/{version.uid}/check/"
     for page in ("", "label-case/", "collision/", "duplicate/"):
         assert "<script>alert" not in browse(viewer).get(f"{base}{page}").content.decode()
+
+
+def test_the_form_to_publish_leaves_the_eye_on_the_defects(
+    flawed: Version, base: str, browse: Browse, admin: User
+) -> None:
+    """A field with the focus would scroll what was found out of sight."""
+    client = browse(admin)
+    assert (
+        "autofocus"
+        in client.get(f"{base}/publish/")
+        .content.decode()
+        .partition("<main")[2]
+        .partition("</main>")[0]
+    )
+    check(flawed)
+    body = client.get(f"{base}/publish/").content.decode()
+    assert "The checks found defects" in body
+    assert "autofocus" not in body.partition("<main")[2].partition("</main>")[0]

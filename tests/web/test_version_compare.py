@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
@@ -159,3 +159,30 @@ def test_more_frames_make_no_more_queries(project: Project, browse: Browse, view
             client.get(f"/datasets/{root.dataset.uid}/compare/{root.uid}/{child.uid}/")
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+def test_equal_changes_of_one_frame_are_counted(
+    project: Project, browse: Browse, viewer: User
+) -> None:
+    parent = make_version(project, [make_frame("a", rois=_boxes("car", "car", "bus"))])
+    parent = versions.publish(parent, actor=None, reason="unchecked")
+    child = versions.create_version(
+        dataset=parent.dataset, name="child", parents=[parent], actor=None
+    )
+    add_frames(child, [make_frame("a", rois=_boxes("van", "van", "truck"))])
+    page = browse(viewer).get(
+        f"/datasets/{parent.dataset.uid}/compare/{parent.uid}/{child.uid}.json"
+    )
+    assert page.json()["items"][0]["changes"] == [
+        "2 \N{MULTIPLICATION SIGN} car → van: relabelled",
+        "bus → truck: relabelled",
+    ]
+
+
+def _boxes(*labels: str) -> list[dict[str, Any]]:
+    """Return a box for each label, each in a place of its own."""
+    corners = [(n * 20, n * 20 + 10) for n in range(len(labels))]
+    return [
+        {"label": [label], "poly": [a, a, b, a, b, b, a, b], "sources": ["default"]}
+        for label, (a, b) in zip(labels, corners, strict=True)
+    ]

@@ -83,7 +83,7 @@ def test_s3_a_match_that_cannot_be_read_is_said_and_kept(see: Client, base: str)
 
 def test_s4_numbers_are_drawn_as_a_histogram_with_a_table(see: Client, base: str) -> None:
     body = see.get(f"{base}/statistics/?count=frame&property=timestamp").content.decode()
-    assert 'aria-label="Histogram of timestamp from 0 to ' in body
+    assert '<figcaption class="muted">Histogram of timestamp from 0 to ' in body
     assert "The histogram as a table" in body
     page = see.get(f"{base}/statistics.json?count=frame&property=timestamp").json()
     assert sum(item["count"] for item in page["items"]) == 6

@@ -3,6 +3,16 @@ class VersionMenu extends HTMLElement {
   connectedCallback() {
     this.addEventListener("contextmenu", (event) => this.onContextMenu(event));
     this.addEventListener("keydown", (event) => this.onKey(event));
+    this.showCurrent();
+  }
+
+  /** On a narrow screen the versions are a strip that scrolls: brings the current one into it. */
+  showCurrent() {
+    const strip = this.querySelector(".versions");
+    const current = strip?.querySelector("a[aria-current]");
+    if (current) {
+      strip.scrollLeft += current.getBoundingClientRect().left - strip.getBoundingClientRect().left;
+    }
   }
 
   onContextMenu(event) {
