@@ -40,6 +40,11 @@ def frame_address(version: Version, frame_id: str, query: Mapping[str, str]) -> 
     return _with_query(f"{base}{quote(frame_id)}/", query)
 
 
+def why_address(version: Version, frame_id: str, query: Mapping[str, str]) -> str:
+    """Return where a frame's card asks why the filter finds it."""
+    return f"{version_address(version)}why/?{urlencode(query)}&id={quote(frame_id)}"
+
+
 def compare_address(before: Version, after: Version, query: Mapping[str, str] | None = None) -> str:
     """Return the page that compares two versions of a dataset."""
     path = f"{get_script_prefix()}datasets/{after.dataset.uid}/compare/{before.uid}/{after.uid}/"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from frames.formats.singleframe import render_frame
@@ -17,6 +17,7 @@ from frames.web.addresses import (
     frame_address,
     given_preview_address,
     version_address,
+    why_address,
 )
 from frames.web.labels import Label, distinct_labels
 from frames.web.pictures import Picture, pictures_of, shown_source
@@ -52,7 +53,7 @@ class GroupCard:
 
     `url` is their page; `open_url` is where the card leads: straight to a frame that is alone.
     `key` is empty for a context, `length` is in the unit of its timestamps, and `is_filtered` says
-    whether a filter chose among the frames.
+    whether a filter chose among the frames. `asked` is what its picture's frame is explained by.
     """
 
     key: str
@@ -69,6 +70,14 @@ class GroupCard:
     length: float
     lane: Lane | None
     is_filtered: bool
+    version: Version
+    cover_id: str
+    asked: Mapping[str, str]
+
+    @property
+    def why_url(self) -> str:
+        """Where it asks why the filter finds the frame in its picture; empty where it does not."""
+        return why_address(self.version, self.cover_id, self.asked) if self.asked else ""
 
     @property
     def picture(self) -> Picture:
@@ -119,7 +128,10 @@ class GroupCard:
 
 @dataclass(frozen=True, slots=True)
 class FrameCard:
-    """One frame under its pictures, of which `picture` is the first."""
+    """One frame under its pictures, of which `picture` is the first.
+
+    `asked` is the filter that finds it, and the source that is shown; empty where there is none.
+    """
 
     row: FrameRow
     version: Version
@@ -127,6 +139,12 @@ class FrameCard:
     picture: Picture
     tiles: Sequence[Tile] = ()
     more_tiles: int = 0
+    asked: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def why_url(self) -> str:
+        """Where it asks why the filter finds it; empty where there is none."""
+        return why_address(self.version, self.frame_id, self.asked) if self.asked else ""
 
     @property
     def moment(self) -> str:
@@ -205,6 +223,7 @@ def frame_cards(
     `source` names the source to show, empty for the first by its id, `*` for all.
     """
     tiles = _tiles(version, rows, source)
+    asked = _asked(found_by, source)
     return [
         FrameCard(
             row,
@@ -213,6 +232,7 @@ def frame_cards(
             shown[0].picture,
             shown[:MAX_TILES_ON_CARD],
             max(0, len(shown) - MAX_TILES_ON_CARD),
+            asked,
         )
         for row, shown in zip(rows, tiles, strict=True)
     ]
@@ -226,6 +246,7 @@ def group_cards(
     if query.scope == "none":
         # None of their frames is left by the filter.
         found_by = {}
+    asked = _asked(found_by, query.source)
     cards = []
     for row, shown in zip(rows, tiles, strict=True):
         is_context = query.group == GROUP_URL
@@ -250,6 +271,8 @@ def group_cards(
                 first_timestamp=row.first_timestamp,
                 last_timestamp=row.last_timestamp,
                 url=url,
+                version=version,
+                cover_id=row.cover.frame.frame_id,
                 open_url=frame_address(version, row.cover.frame.frame_id, found_by)
                 if row.frames == 1
                 else url,
@@ -258,6 +281,7 @@ def group_cards(
                 length=length,
                 lane=lane,
                 is_filtered=bool(query.q or query.label),
+                asked=asked,
             )
         )
     return cards
@@ -295,6 +319,11 @@ def clause_of(key: str, kind: int | None, value: str | float) -> str:
 def value_text(value: str | float) -> str:
     """Return a value as people read it: a whole number without its point, an empty text named."""
     return number_text(value) if isinstance(value, float) else value or "(empty text)"
+
+
+def _asked(found_by: Mapping[str, str], source: str) -> Mapping[str, str]:
+    """Return what a card's frame is explained by; nothing where no filter has found it."""
+    return {**found_by, "source": source} if found_by and source else found_by
 
 
 def _all_of(version: Version, sample: Sample, query: FrameQuery) -> str:

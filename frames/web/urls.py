@@ -18,6 +18,7 @@ from frames.web.dataset_list import dataset_list
 from frames.web.filter_builder import filter_builder
 from frames.web.frame_detail import frame_detail
 from frames.web.frame_history import frame_history
+from frames.web.frame_why import frame_why
 from frames.web.import_create import import_into_dataset, import_into_project
 from frames.web.job_detail import job_cancel, job_detail
 from frames.web.job_download import job_download
@@ -112,6 +113,7 @@ urlpatterns = [
     *page(f"{VERSION}/history", frame_history, "frame_history"),
     path(f"{VERSION}/restore/", version_restore, name="version_restore"),
     *page(f"{VERSION}/labels", label_list, "label_list"),
+    *page(f"{VERSION}/why", frame_why, "frame_why"),
     *page(f"{VERSION}/context", context_detail, "context_detail"),
     # An id that no path can hold (`..`, a line break) comes as ?id=.
     *page(f"{VERSION}/frames", frame_detail, "frame_by_id"),

@@ -84,6 +84,8 @@ EXPECTED = {
     "version_sample_json": (READ, ""),
     "label_list": (READ, ""),
     "label_list_json": (READ, ""),
+    "frame_why": (LEAD, "?id=a-0&q=label:car"),
+    "frame_why_json": (READ, "?id=a-0&q=label:car"),
     "context_detail": (READ, "?id=drive/a"),
     "context_detail_json": (READ, "?id=drive/a"),
     "frame_by_id": (READ, "?id=a-0"),
