@@ -40,9 +40,9 @@ def frame_address(version: Version, frame_id: str, query: Mapping[str, str]) -> 
     return _with_query(f"{base}{quote(frame_id)}/", query)
 
 
-def why_address(version: Version, frame_id: str, query: Mapping[str, str]) -> str:
-    """Return where a frame's card asks why the filter finds it."""
-    return f"{version_address(version)}why/?{urlencode(query)}&id={quote(frame_id)}"
+def why_address(version: Version, query: Mapping[str, str]) -> str:
+    """Return where cards ask why a filter finds a frame, up to the frame's id."""
+    return f"{version_address(version)}why/?{urlencode(query)}&id="
 
 
 def compare_address(before: Version, after: Version, query: Mapping[str, str] | None = None) -> str:

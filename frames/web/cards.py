@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from frames.formats.singleframe import render_frame
 from frames.index.terms import BOOLEAN, NUMBER
@@ -53,7 +54,8 @@ class GroupCard:
 
     `url` is their page; `open_url` is where the card leads: straight to a frame that is alone.
     `key` is empty for a context, `length` is in the unit of its timestamps, and `is_filtered` says
-    whether a filter chose among the frames. `asked` is what its picture's frame is explained by.
+    whether a filter chose among the frames. `why` and `cover_id`, of the frame in its picture, are
+    where that one is explained.
     """
 
     key: str
@@ -70,14 +72,13 @@ class GroupCard:
     length: float
     lane: Lane | None
     is_filtered: bool
-    version: Version
     cover_id: str
-    asked: Mapping[str, str]
+    why: str
 
     @property
     def why_url(self) -> str:
         """Where it asks why the filter finds the frame in its picture; empty where it does not."""
-        return why_address(self.version, self.cover_id, self.asked) if self.asked else ""
+        return f"{self.why}{quote(self.cover_id)}" if self.why else ""
 
     @property
     def picture(self) -> Picture:
@@ -130,7 +131,7 @@ class GroupCard:
 class FrameCard:
     """One frame under its pictures, of which `picture` is the first.
 
-    `asked` is the filter that finds it, and the source that is shown; empty where there is none.
+    `why` and the frame's id are where it is explained; empty where no filter has found it.
     """
 
     row: FrameRow
@@ -139,12 +140,12 @@ class FrameCard:
     picture: Picture
     tiles: Sequence[Tile] = ()
     more_tiles: int = 0
-    asked: Mapping[str, str] = field(default_factory=dict)
+    why: str = ""
 
     @property
     def why_url(self) -> str:
         """Where it asks why the filter finds it; empty where there is none."""
-        return why_address(self.version, self.frame_id, self.asked) if self.asked else ""
+        return f"{self.why}{quote(self.frame_id)}" if self.why else ""
 
     @property
     def moment(self) -> str:
@@ -223,7 +224,7 @@ def frame_cards(
     `source` names the source to show, empty for the first by its id, `*` for all.
     """
     tiles = _tiles(version, rows, source)
-    asked = _asked(found_by, source)
+    why = _why(version, found_by, source)
     return [
         FrameCard(
             row,
@@ -232,7 +233,7 @@ def frame_cards(
             shown[0].picture,
             shown[:MAX_TILES_ON_CARD],
             max(0, len(shown) - MAX_TILES_ON_CARD),
-            asked,
+            why,
         )
         for row, shown in zip(rows, tiles, strict=True)
     ]
@@ -246,7 +247,7 @@ def group_cards(
     if query.scope == "none":
         # None of their frames is left by the filter.
         found_by = {}
-    asked = _asked(found_by, query.source)
+    why = _why(version, found_by, query.source)
     cards = []
     for row, shown in zip(rows, tiles, strict=True):
         is_context = query.group == GROUP_URL
@@ -271,7 +272,6 @@ def group_cards(
                 first_timestamp=row.first_timestamp,
                 last_timestamp=row.last_timestamp,
                 url=url,
-                version=version,
                 cover_id=row.cover.frame.frame_id,
                 open_url=frame_address(version, row.cover.frame.frame_id, found_by)
                 if row.frames == 1
@@ -281,7 +281,7 @@ def group_cards(
                 length=length,
                 lane=lane,
                 is_filtered=bool(query.q or query.label),
-                asked=asked,
+                why=why,
             )
         )
     return cards
@@ -321,9 +321,11 @@ def value_text(value: str | float) -> str:
     return number_text(value) if isinstance(value, float) else value or "(empty text)"
 
 
-def _asked(found_by: Mapping[str, str], source: str) -> Mapping[str, str]:
-    """Return what a card's frame is explained by; nothing where no filter has found it."""
-    return {**found_by, "source": source} if found_by and source else found_by
+def _why(version: Version, found_by: Mapping[str, str], source: str) -> str:
+    """Return where cards ask why, up to the frame's id; empty where no filter has found them."""
+    if not found_by:
+        return ""
+    return why_address(version, {**found_by, "source": source} if source else found_by)
 
 
 def _all_of(version: Version, sample: Sample, query: FrameQuery) -> str:

@@ -17,6 +17,7 @@ from frames.web.addresses import (
     frame_address,
     original_address,
     version_address,
+    why_address,
 )
 from frames.web.pictures import ratio_of
 from frames.web.strip import gaps_between
@@ -50,6 +51,9 @@ def test_addresses_are_what_the_routes_say(frame_id: str, prefix: str, version: 
         )
         assert frame_address(version, frame_id, {}) == reverse(
             "frames:frame_detail", args=[*uids, frame_id]
+        )
+        assert (
+            why_address(version, {"q": "a"}) == reverse("frames:frame_why", args=uids) + "?q=a&id="
         )
         assert original_address(7) == reverse("frames:source_original", args=[7])
     finally:
