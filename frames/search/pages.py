@@ -149,40 +149,38 @@ def frame_page(version: Version, query: FrameQuery, limit: int) -> FramePage:
 def group_page(version: Version, query: FrameQuery, limit: int) -> GroupPage:
     """Return one page of groups, in order of their value, of which any, every or no frame matches.
 
-    Raises QueryError. Queries: those of the filter, 1 to 2 for the groups, 2 for the first and
-    last frames, 2 for rows, and under a filter 2 and 1 for each large context for the timelines.
+    Raises QueryError. Queries: those of the filter, 1 to 2 for the groups, 2 for rows, 2 for the
+    first and last frames; under a filter those come with the timelines: 2 and 1 for each large
+    context, none where a page has shown them since the last write.
     """
     index = DatasetIndex(version.dataset)
     members = index.members(version)
     matched = matching(index, members, query)
     found, after = groups.page_of(index, members, matched, query, limit)
-    first: dict[str, tuple[int, float]] = {}
-    last = first
-    timelines: dict[str, Timeline] = {}
+    spans: dict[str, _Span] = {}
     if query.group == GROUP_URL:
-        held = [(str(group.value), group.held, group.hits) for group in found]
-        first, last = _edges(index, members, held), _edges(index, members, held, last=True)
-        edges = first
-        if matched is not members and query.scope != "none":
-            edges = _edges(index, matched, held)
-            timelines = strips.timelines(index, held)
-        covers = [edges[value][0] for value, _, _ in held]
+        is_filtered = matched is not members and query.scope != "none"
+        spans = _spans(index, members, found, is_filtered=is_filtered)
+        covers = [spans[str(group.value)].cover for group in found]
     else:
         covers = [(group.hits or group.held).min() for group in found]
-    rows = rows_of(version.dataset, covers)
-    items = [
-        GroupRow(
-            kind=group.kind,
-            value=group.value,
-            frames=len(group.held),
-            matched=len(group.hits),
-            first_timestamp=first[str(group.value)][1] if first else None,
-            last_timestamp=last[str(group.value)][1] if last else None,
-            cover=row,
-            timeline=timelines.get(str(group.value)),
+    # A card shows its cover's picture alone.
+    rows = rows_of(version.dataset, covers, without=("meta", "rois", "extra"))
+    items = []
+    for group, row in zip(found, rows, strict=True):
+        span = spans.get(str(group.value))
+        items.append(
+            GroupRow(
+                kind=group.kind,
+                value=group.value,
+                frames=len(group.held),
+                matched=len(group.hits),
+                first_timestamp=span.first_timestamp if span else None,
+                last_timestamp=span.last_timestamp if span else None,
+                cover=row,
+                timeline=span.timeline if span else None,
+            )
         )
-        for group, row in zip(found, rows, strict=True)
-    ]
     return GroupPage(len(members), len(matched), items, after)
 
 
@@ -329,10 +327,56 @@ def matching(index: DatasetIndex, within: BitMap, query: FrameQuery) -> BitMap:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """What a card says of a context: its ends, the ordinal of its cover, and its timeline."""
+
+    first_timestamp: float
+    last_timestamp: float
+    cover: int
+    timeline: Timeline | None
+
+
+def _spans(
+    index: DatasetIndex, members: BitMap, found: Sequence[groups.Group], *, is_filtered: bool
+) -> dict[str, _Span]:
+    """Return the span of each context by its id.
+
+    Queries: as `contexts.columns_of` under a filter; for contexts without a column as `_edges`,
+    twice, and once more under a filter.
+    """
+    ids = [str(group.value) for group in found]
+    columns = contexts.columns_of(index, ids, strips.READ_MAX) if is_filtered else {}
+    spans: dict[str, _Span] = {}
+    others: list[tuple[str, BitMap]] = []
+    hits = BitMap()
+    for group in found:
+        context_id = str(group.value)
+        if context_id not in columns:
+            others.append((context_id, group.held))
+            hits |= group.hits
+            continue
+        column = columns[context_id].of(group.held)
+        is_hit = column.is_in(group.hits)
+        spans[context_id] = _Span(
+            float(column.timestamps[0]),
+            float(column.timestamps[-1]),
+            int(column.ordinals[is_hit.argmax()]),
+            strips.timeline(column.timestamps, is_hit),
+        )
+    first, last = _edges(index, members, others), _edges(index, members, others, last=True)
+    covers = _edges(index, hits, others) if is_filtered else first
+    for context_id, _ in others:
+        spans[context_id] = _Span(
+            first[context_id][1], last[context_id][1], covers[context_id][0], None
+        )
+    return spans
+
+
 def _edges(
     index: DatasetIndex,
     within: BitMap,
-    groups: Sequence[tuple[str, BitMap, BitMap]],
+    groups: Sequence[tuple[str, BitMap]],
     *,
     last: bool = False,
 ) -> dict[str, tuple[int, float]]:
@@ -345,12 +389,12 @@ def _edges(
         return {}
     edges: dict[str, tuple[int, float]] = {}
     for value, pk, timestamp in store.context_edges(
-        index.dataset.pk, [value for value, _, _ in groups], last=last, probes=_EDGE_PROBES
+        index.dataset.pk, [value for value, _ in groups], last=last, probes=_EDGE_PROBES
     ):
         if value not in edges and (pk & ORDINAL_MASK) in within:
             edges[value] = (pk & ORDINAL_MASK, timestamp)
     small = BitMap()
-    for value, held, _ in groups:
+    for value, held in groups:
         if value in edges:
             continue
         inside = held & within

@@ -75,11 +75,7 @@ class FrameQuery:
     def from_params(cls, params: Mapping[str, str]) -> FrameQuery:
         """Read a query string; raise QueryError where a value cannot be meant."""
         query = cls(
-            **{
-                field.name: value
-                for field in fields(cls)
-                if (value := params.get(field.name, "").strip())
-            }
+            **{name: value for name in _DEFAULTS if (value := params.get(name, "").strip())}
         )
         if len(query.q) > Q_MAX_CHARS:
             raise QueryError(f"The query is longer than {Q_MAX_CHARS:,} characters.")
@@ -151,18 +147,21 @@ class FrameQuery:
         """Return the query with fields changed, from its first page unless `after` is given."""
         return replace(self, **{"after": "", **changes})
 
-    def params(self) -> dict[str, str]:
-        """Return the fields that differ from their defaults."""
+    def params(self, **changes: str) -> dict[str, str]:
+        """Return the fields that differ from their defaults, some of them changed first."""
         return {
-            field.name: value
-            for field in fields(self)
-            if (value := getattr(self, field.name)) != field.default
+            name: value
+            for name, default in _DEFAULTS.items()
+            if (value := changes.get(name, getattr(self, name))) != default
         }
 
     def querystring(self) -> str:
         """Return `?q=...` for what differs from the defaults, or nothing."""
         params = self.params()
         return f"?{urlencode(params)}" if params else ""
+
+
+_DEFAULTS: Final = {field.name: field.default for field in fields(FrameQuery)}
 
 
 def encode_after(*place: Any) -> str:

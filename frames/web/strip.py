@@ -122,13 +122,13 @@ def strip_of(
 def lane_of(timeline: Timeline, width: int) -> Lane:
     """Draw a timeline, its hits joined where they touch, and tell in words what stands out."""
     places = np.minimum(timeline.places * width, width - 1).astype(np.int64)
-    doubtful = np.union1d(timeline.shared, timeline.stray)
+    doubtful = np.concatenate((timeline.shared, timeline.stray))
     gaps = [(int(gap.begin * width) + 1, int(gap.end * width)) for gap in timeline.gaps]
     return Lane(
         width=width,
         hits=_bars(places[timeline.hits]),
         gaps="".join(_bar(begin, max(begin + 1, end)) for begin, end in gaps),
-        doubts=_bars(places[doubtful]),
+        doubts=_bars(np.sort(places[doubtful])),
         text=_words(timeline),
     )
 
@@ -156,13 +156,12 @@ def _words(timeline: Timeline) -> str:
 
 
 def _bars(columns: npt.NDArray[np.int64]) -> str:
-    """Return a path with a bar for each run of columns."""
-    filled = np.unique(columns)
-    if not len(filled):
+    """Return a path with a bar for each run of columns, which are in order."""
+    if not len(columns):
         return ""
-    breaks = np.flatnonzero(np.diff(filled) > 1)
-    begins = filled[np.append(0, breaks + 1)].tolist()
-    ends = filled[np.append(breaks, len(filled) - 1)].tolist()
+    breaks = np.flatnonzero(columns[1:] - columns[:-1] > 1)
+    begins = [int(columns[0]), *columns[breaks + 1].tolist()]
+    ends = [*columns[breaks].tolist(), int(columns[-1])]
     return "".join(_bar(begin, end + 1) for begin, end in zip(begins, ends, strict=True))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from frames.search.query import ALL_SOURCES, GROUP_NONE, GROUP_URL, SORTS
 from frames.web.addresses import version_address
@@ -51,7 +51,7 @@ class Toolbar:
 
     def url(self, **changes: str) -> str:
         """Return the page with some fields changed, from its first item on."""
-        params = self.query.with_(**changes).params()
+        params = self.query.params(**{"after": "", **changes})
         return version_address(self.version, {**params, **self.kept})
 
     def fields_without(self, *names: str) -> list[tuple[str, str]]:
@@ -202,13 +202,10 @@ class Toolbar:
 
     @property
     def export_url(self) -> str:
-        """The form that exports what is found; empty where this site has none."""
-        try:
-            address = reverse(
-                "frames:version_export", args=[self.version.dataset.uid, self.version.uid]
-            )
-        except NoReverseMatch:
-            return ""
+        """The form that exports what is found."""
+        address = reverse(
+            "frames:version_export", args=[self.version.dataset.uid, self.version.uid]
+        )
         return f"{address}{self.query.with_().querystring()}"
 
     def _grouped(self, value: str) -> str:

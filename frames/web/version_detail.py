@@ -13,7 +13,7 @@ from frames.models import Grant, Version
 from frames.search import pages
 from frames.search.errors import QueryError
 from frames.search.explain import without_one
-from frames.search.query import ALL_SOURCES, GROUP_URL, FrameQuery
+from frames.search.query import GROUP_URL, FrameQuery
 from frames.search.samples import sample_page
 from frames.search.vocabulary import vocabulary
 from frames.web import access
@@ -331,9 +331,8 @@ def _load(user: User, version: Version, params: Mapping[str, str], *, as_json: b
         query = FrameQuery.from_params(params)
         found_by = filter_of(query)
         if query.sample:
-            # The cards of one source show the picture and the moment alone.
-            is_brief = not as_json and query.source != ALL_SOURCES
-            unread = ("meta", "rois", "extra") if is_brief else ()
+            # The cards show the pictures and the moment alone.
+            unread = () if as_json else ("meta", "rois", "extra")
             samples = sample_page(version, query, without=unread)
             items = sample_rows(version, samples.items, query, found_by)
             total, matched, following = samples.total, samples.matched, samples.next
