@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from frames.actions import exports, jobs
+from frames.actions.edits import Edit
 from frames.models import Grant, Job, JobError
 from frames.web import access
 from frames.web.addresses import version_address
@@ -108,6 +109,11 @@ class JobPage:
         return f"uploaded: {self.name}" if is_upload else self.job.uri
 
     @property
+    def edit(self) -> Edit | None:
+        """What a bulk edit does to each frame; of any other job None."""
+        return Edit(**self.job.options) if self.job.kind == Job.Kind.EDIT else None
+
+    @property
     def can_cancel(self) -> bool:
         """Whether the reader may stop it now; what is being deleted cannot be kept any more."""
         if self.job.kind == Job.Kind.DELETE:
@@ -142,9 +148,10 @@ class JobPage:
     @property
     def figures(self) -> list[tuple[str, str]]:
         """What has become of the items so far."""
-        if self.job.kind == Job.Kind.EDIT and self.job.state == Job.State.DONE:
+        if self.edit and self.job.state == Job.State.DONE:
             result = self.job.result
-            figures = [("changed", result["changed"]), ("left", result["left"])]
+            done = "deleted" if self.edit.verb == "delete" else "changed"
+            figures = [(done, result["changed"]), ("left as they were", result["left"])]
             figures += [("failed", self.job.failed)] if self.job.failed else []
             figures += [("as before again", result["restored"])] if "restored" in result else []
             return [(name, count(number)) for name, number in figures]
@@ -152,9 +159,17 @@ class JobPage:
             removed = ("frames", "previews", "uploads")
             figures = [(f"{name} removed", count(self.job.result[name])) for name in removed]
             return [*figures, ("frames that wait", count(self.job.result["waiting"]))]
+        if "objects" in self.job.result:
+            names = ("deleted", "kept", "failed")
+            counts = self.job.result["objects"]
+            figures = [(f"objects {name}", count(counts[name])) for name in names]
+            return [*figures, ("done", f"{count(self.job.position)} of {count(self.job.total)}")]
+        if self.job.kind == Job.Kind.CHECK:
+            # It looks at each frame several times, which is no number of anything.
+            return [("done", self.progress)] if self.progress else []
         if not self.is_import:
-            done = count(self.job.position)
-            return [("done", f"{done} of {count(self.job.total)}" if self.job.total else done)]
+            position, total = count(self.job.position), self.job.total
+            return [("done", f"{position} of {count(total)}" if total else position)]
         imported = "imported" if self.is_finished else "read"
         return [
             (imported, count(self.job.imported)),
@@ -185,7 +200,8 @@ class JobPage:
         if not self.job.started_at:
             return ""
         end = self.job.finished_at or timezone.now()
-        return span(round((end - self.job.started_at).total_seconds()) * 1000).removesuffix(".000")
+        seconds = round((end - self.job.started_at).total_seconds())
+        return span(seconds * 1000).removesuffix(".000") if seconds else "under 1 s"
 
     @property
     def problems(self) -> str:

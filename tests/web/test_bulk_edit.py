@@ -86,6 +86,8 @@ def test_an_edit_is_counted_then_started_then_undone(
     edits.run(job.uid)
     page = client.get(f"/jobs/{job.uid}/").content.decode()
     assert f'action="/jobs/{job.uid}/undo/"' in page
+    assert "Relabel car to van" in page
+    assert "<dt>changed</dt><dd>3</dd>" in page
     assert client.get(f"{base}.json?q=label:van").json()["matched"] == 3
 
     undone = client.post(f"/jobs/{job.uid}/undo/", follow=True).content.decode()
