@@ -58,3 +58,44 @@ def test_table_scrolls_in_its_own_box_and_loads_more_rows(
     expect(rows.last).to_have_text("059")
     page.locator(".files summary").first.click()
     expect(page.locator(".files li").first).to_be_visible()
+
+
+def test_a_card_tells_why_it_is_there_over_its_picture(
+    sign_in: Callable[[User], Page], live_server: LiveServer, viewer: User, project: Project
+) -> None:
+    """By keyboard from the card: Tab, Enter; the region lies over the picture, and folds away."""
+    frames = [
+        make_frame(
+            f"{n}",
+            context_id=f"{n}",
+            rois=[{"label": ["car"], "poly": [160, 120, 480, 120, 480, 360, 160, 360]}],
+        )
+        for n in range(3)
+    ]
+    for frame in frames:
+        frame.sources[0].width, frame.sources[0].height = 640, 480
+    version = make_version(project, frames)
+    page = sign_in(viewer)
+    address = f"{live_server.url}/datasets/{version.dataset.uid}/versions/{version.uid}/"
+    page.goto(f"{address}?q=label:car")
+    card = page.locator(".card").nth(1)
+    expect(card.get_by_text("Why")).to_be_hidden()
+    page.locator(".card > a").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Tab")
+    expect(card.get_by_text("Why")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(card.locator("summary")).to_be_focused()
+    expect(card.get_by_text("label:car")).to_be_visible()
+    tile = card.locator(".tile").bounding_box()
+    line = card.locator(".why-shapes .line").bounding_box()
+    assert tile is not None
+    assert line is not None
+    # A quarter in from every side, to the pixel that the box's ratio rounds.
+    assert abs(line["x"] + line["width"] / 2 - tile["x"] - tile["width"] / 2) < 2
+    assert abs(line["y"] + line["height"] / 2 - tile["y"] - tile["height"] / 2) < 2
+    page.keyboard.press("Enter")
+    expect(card.locator(".why-shapes")).to_be_hidden()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".shape.hit")).to_have_count(1)
