@@ -32,6 +32,7 @@ def frames_as_csv(
 ) -> StreamingHttpResponse:
     """Stream a line a frame, labels mapped; memory does not grow with their number.
 
+    A frame that is removed while the list is read has no line.
     Queries: those of the order, and 1 for each 1,000 frames.
     """
     response = StreamingHttpResponse(
@@ -55,6 +56,8 @@ def _chunk_lines(definition: Definition, drawn: Sequence[Drawn]) -> Iterator[str
         pk: row for pk, *row in Frame.objects.filter(pk__in=set(pks)).values_list("pk", *columns)
     }
     for item, pk in zip(drawn, pks, strict=True):
+        if pk not in rows:
+            continue
         frame_id, context_id, timestamp, rois, digest = rows[pk]
         labels = distinct_labels(
             [{"label": definition.mapped(item.version, roi.get("label") or [])} for roi in rois]

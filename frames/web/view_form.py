@@ -162,11 +162,17 @@ class ViewForm:
     def from_view(cls, view: DataView, definition: Definition, found: ViewFrames) -> ViewForm:
         """Show a view as it is, but for what its reader may not see."""
         iteration = definition.iteration
-        numbers = sorted((n, label) for label, n in definition.labels_enumeration.items())
         repetition = "infinite" if iteration.infinite else "limit" if iteration.limit else "once"
 
         def is_visible(scope: Scope) -> bool:
             return scope == Scope() or any(map(scope.covers, found.versions))
+
+        numbers = sorted((n, label) for label, n in definition.labels_enumeration.items())
+        if found.missing:
+            # Of the labels of what is hidden not even the names are told.
+            known = set(views.labels_of(found))
+            known |= {rule.target for rule in definition.mapping if is_visible(rule.scope)}
+            numbers = [(number, label) for number, label in numbers if label in known]
 
         return cls(
             project=view.project.uid,
@@ -446,13 +452,15 @@ def view_edit(request: SignedInRequest, view_uid: str) -> HttpResponse:
         len(definition.versions) - len(form.versions),
         len(definition.filters) - len(form.filters),
         len(definition.mapping) - len(form.mapping),
+        max(0, len(definition.labels_enumeration) - len(form.numbers.splitlines())),
     )
     left_out = ""
     if any(hidden):
         left_out = (
             "Parts of this view are not there any more, or not visible to you: "
             f"{plural(hidden[0], 'version')}, {plural(hidden[1], 'filter')}, "
-            f"{plural(hidden[2], 'mapping rule')}. Saving leaves them out."
+            f"{plural(hidden[2], 'mapping rule')}, {plural(hidden[3], 'number')}. "
+            "Saving leaves them out."
         )
     return _show(request, form, view, left_out=left_out)
 

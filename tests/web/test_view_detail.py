@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from frames.actions import versions, views
-from frames.models import DataView, Frame, Grant, Project
+from frames.models import DataView, Frame, Grant, Project, Source
 from frames.search.view_definition import Definition
 from tests.factories import add_frames, make_frame, make_version
 
@@ -118,6 +118,21 @@ def test_what_has_no_end_is_not_listed(version: Version, browse: Browse, viewer:
     response = browse(viewer).get(f"/views/{view.uid}/?format=csv")
     assert response.status_code == 400
     assert "format=csv" not in browse(viewer).get(f"/views/{view.uid}/").content.decode()
+
+
+def test_frames_that_vanish_while_the_csv_is_read_have_no_line(
+    version: Version, browse: Browse, viewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Garbage may be collected without a grace, also in the middle of a list."""
+    view = save(version, iteration={"order": "random"})
+    monkeypatch.setattr("frames.web.view_csv.CHUNK", 2)
+    response = browse(viewer).get(f"/views/{view.uid}/?format=csv")
+    lines = iter(response)  # type: ignore[call-overload]
+    first = next(lines) + next(lines)
+    Source.objects.filter(frame__dataset=version.dataset).delete()
+    Frame.objects.filter(dataset=version.dataset).delete()
+    assert b"frame_id" in first
+    assert b"".join(lines) == b""
 
 
 def test_csv_of_a_view_holds_nothing_hidden(mixed: DataView, browse: Browse, viewer: User) -> None:

@@ -423,9 +423,38 @@ def test_editing_leaves_out_what_is_not_there_and_says_so(
         actor=None,
     )
     page = browse(editor).get(f"/views/{view.uid}/edit/")
-    assert "1 version, 1 filter" in text_of(page)
+    assert "1 version, 1 filter, 0 mapping rules, 0 numbers" in text_of(page)
     assert "spy" not in text_of(page)
     assert value_of(page, "filter.q") == ["car"]
+
+
+def test_numbers_of_labels_that_are_not_visible_are_left_out(
+    version: Version, browse: Browse, editor: User
+) -> None:
+    """What is seen keeps its numbers: labels of frames, and those that visible rules map to."""
+    hidden = make_version(frames=[make_frame("h", labels=["spy"])])
+    scopes = [{"dataset": v.dataset.uid, "version": v.uid} for v in (version, hidden)]
+    rule = {"source": {**scopes[0], "labels": ["no", "such"]}, "target": "vehicle"}
+    secret = {"source": {**scopes[1], "labels": ["spy"]}, "target": "agent"}
+    view = views.save_view(
+        project=version.dataset.project,
+        name="Cars",
+        definition=Definition.from_json(
+            {
+                "versions": scopes,
+                "filters": [{}],
+                "mapping": {"rules": [rule, secret]},
+                "labels_enumeration": {"car": 4, "spy": 7, "vehicle": 1, "agent": 9},
+            }
+        ),
+        actor=None,
+    )
+    page = browse(editor).get(f"/views/{view.uid}/edit/")
+    text = text_of(page)
+    assert "1 mapping rule, 2 numbers. Saving leaves them out." in text
+    assert "1 vehicle\n4 car" in text
+    assert "spy" not in text
+    assert "agent" not in text
 
 
 def test_saving_over_somebody_else_is_refused(
