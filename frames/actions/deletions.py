@@ -1,7 +1,8 @@
 """Deleting a dataset: gone for everybody at once, its rows removed by a job in batches.
 
 Each batch is a transaction of its own, and each asks what is still there: a job that was killed
-goes on where it stopped, and one that runs twice does no harm.
+goes on where it stopped, and one that runs twice does no harm. Where that was asked for, objects in
+buckets go first, while there are rows that name them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from django.db import transaction
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from frames.actions import audit, garbage, jobs
+from frames.actions import audit, garbage, jobs, objects
 from frames.actions.fields import Refused
 from frames.actions.frames import lock_dataset
 from frames.actions.queue import enqueue
@@ -49,13 +50,17 @@ def delete_dataset(
     confirmation: str,
     delete_all_versions: bool = False,
     force: bool = False,
+    delete_sources: bool = False,
 ) -> Job:
     """Delete a dataset and all of its versions; return the job that removes their rows.
 
     `confirmation` is the dataset's name. Drafts that hold frames are deleted with
-    `delete_all_versions` only, published versions with `force` only. Nothing that is stored
-    outside, such as pictures, is touched. Raises Refused.
+    `delete_all_versions` only, published versions with `force` only. With `delete_sources`, which
+    counts beside `delete_all_versions` alone, the objects that its sources point at are deleted
+    where the operator allows it and no other dataset names them; nothing else that is stored
+    outside is touched. Raises Refused.
     """
+    delete_sources = delete_sources and delete_all_versions
     with transaction.atomic():
         dataset = lock_dataset(dataset.pk)
         if confirmation.strip() != dataset.name:
@@ -69,8 +74,9 @@ def delete_dataset(
             raise Refused(f"{dataset.name} has frames. Say that all its versions are deleted.")
         dataset.deleted_at = timezone.now()
         dataset.save(update_fields=["deleted_at"])
-        audit.record("delete", dataset, project=dataset.project, actor=actor, **found)
-        return _start(dataset, actor)
+        details = found | ({"delete_sources": True} if delete_sources else {})
+        audit.record("delete", dataset, project=dataset.project, actor=actor, **details)
+        return _start(dataset, actor, delete_sources=delete_sources)
 
 
 def contents(dataset: Dataset) -> dict[str, int]:
@@ -98,12 +104,14 @@ def sweep() -> None:
         )
         mine = Job.objects.filter(kind=Job.Kind.DELETE, options__dataset=dataset.pk)
         if not mine.filter(recent).exists():
-            _start(dataset, None)
+            last = mine.order_by("-pk").first()
+            delete_sources = last is not None and last.options.get("delete_sources", False)
+            _start(dataset, None, delete_sources=delete_sources)
 
 
-def _start(dataset: Dataset, actor: User | None) -> Job:
+def _start(dataset: Dataset, actor: User | None, *, delete_sources: bool) -> Job:
     # Without the dataset itself, which the job outlives.
-    options = {"dataset": dataset.pk, "name": dataset.name}
+    options = {"dataset": dataset.pk, "name": dataset.name, "delete_sources": delete_sources}
     job = jobs.create(Job.Kind.DELETE, project=dataset.project, actor=actor, options=options)
     enqueue("frames.run_job", job_uid=job.uid)
     return job
@@ -113,7 +121,9 @@ def _remove(job: Job) -> None:
     dataset = Dataset.objects.exclude(deleted_at=None).filter(pk=job.options["dataset"]).first()
     if dataset is None:
         return
-    job.total = dataset.next_ordinal
+    job.total = _rows_start(job, dataset) + dataset.next_ordinal
+    if job.options.get("delete_sources"):
+        objects.delete_objects(job, dataset)
     for remove_batch in (_remove_frames, _remove_terms, _remove_versions):
         is_more = True
         while is_more:
@@ -128,8 +138,17 @@ def _remove(job: Job) -> None:
         store.delete_range(Identities, first, end)
         # Its previews go too, but those that other datasets of the project show.
         garbage.start(job.project, actor=job.created_by)
+        if counts := job.result.get("objects"):
+            audit.record(
+                "delete objects", dataset, project=job.project, actor=job.created_by, **counts
+            )
         dataset.delete()
         jobs.finish(job, Job.State.DONE, f"{job.options['name']} is removed.")
+
+
+def _rows_start(job: Job, dataset: Dataset) -> int:
+    """Return the job's position from which on it removes rows: before, it deletes objects."""
+    return dataset.next_ordinal if job.options.get("delete_sources") else 0
 
 
 def _remove_frames(dataset: Dataset, job: Job) -> bool:
@@ -137,11 +156,13 @@ def _remove_frames(dataset: Dataset, job: Job) -> bool:
 
     A dataset's revisions lie together by primary key, so a batch is a range.
     """
-    end = min(job.position + FRAMES_PER_BATCH, dataset.next_ordinal)
-    first_pk, end_pk = frame_pk(dataset.pk, job.position), frame_pk(dataset.pk, end)
+    start = _rows_start(job, dataset)
+    first = job.position - start
+    end = min(first + FRAMES_PER_BATCH, dataset.next_ordinal)
+    first_pk, end_pk = frame_pk(dataset.pk, first), frame_pk(dataset.pk, end)
     Source.objects.filter(frame_id__gte=first_pk, frame_id__lt=end_pk).delete()
     store.delete_range(Frame, first_pk, end_pk)
-    job.position = end
+    job.position = start + end
     return end < dataset.next_ordinal
 
 

@@ -336,18 +336,19 @@ def _spec_hash(uri: str, timestamp_ms: float) -> int:
 
 def _uploads_in(prefix: str, source: Source) -> Iterator[tuple[str, str]]:
     """Yield folder and name of each upload that a source, its masks or its preview lie in."""
-    for text in _texts([source.uri, source.masks, source.preview]):
+    for text in texts_in([source.uri, source.masks, source.preview]):
         if text.startswith(prefix):
             folder, _, rest = text.removeprefix(prefix).partition("/")
             yield folder, unquote(rest.partition("/")[0])
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield every text in a JSON value, but for the names in its objects."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
         for child in value.values() if isinstance(value, dict) else value:
-            yield from _texts(child)
+            yield from texts_in(child)
 
 
 def _unshown_previews(project: Project, shown: _Shown, cutoff: datetime) -> Iterator[list[Preview]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from frames.media import files, http, s3
 from frames.media.errors import MediaError
-from frames.media.policy import MediaPolicy, policy_for
+from frames.media.policy import MediaPolicy, deletion_policy, policy_for
 from frames.media.reader import Entry, MediaReader
 from frames.media.uris import parse_uri
 from frames.models import PreviewReason
@@ -24,6 +24,7 @@ __all__ = [
     "MediaError",
     "MediaPolicy",
     "MediaReader",
+    "deletion_policy",
     "list_uri",
     "open_uri",
     "parse_uri",

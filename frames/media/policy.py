@@ -67,6 +67,23 @@ class MediaPolicy:
         return host in self.private_hosts or f"{host}:{port}" in self.private_hosts
 
 
+def deletion_policy() -> MediaPolicy:
+    """Return which objects a deletion may delete: those in the buckets that the operator lists.
+
+    A prefix that names no bucket allows nothing.
+    """
+    return MediaPolicy(
+        allow=tuple(
+            text
+            for text in settings.MEDIA_DELETE_ALLOW
+            if (prefix := _prefix(text)) is not None
+            and prefix.scheme in {"s3", "gs"}
+            and prefix.authority
+            and (prefix.path or ":" not in prefix.authority)
+        )
+    )
+
+
 def policy_for(project: Project) -> MediaPolicy:
     """Return what this project may read: its own prefixes, its uploads and the operator's."""
     uploads = (settings.UPLOADS_DIR / project.uid).as_uri()

@@ -1,22 +1,23 @@
 """Buckets: S3, whatever speaks it, and Google Cloud Storage by its S3 interface.
 
 boto3 only signs here. Every byte comes through `http.py`, so that one piece of code decides which
-address is connected to, how long it may take and how much it may send.
+address is connected to, how long it may take and how much it may send. It deletes by itself: only
+in the buckets that the operator lists.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from frames.media.errors import MediaError
@@ -25,7 +26,7 @@ from frames.media.reader import Entry, MediaReader
 from frames.models import PreviewReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from frames.media.policy import MediaPolicy
     from frames.media.uris import Uri
@@ -35,6 +36,8 @@ T = TypeVar("T")
 # As long as one task may take to read from one URL.
 _READ_TTL_S: Final = 3600
 _LIST_MAX_BYTES: Final = 16 * 1024 * 1024
+# What S3 takes in one request.
+_DELETED_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,10 @@ def _client(endpoint: str | None, region: str | None, *, signed: bool, google: b
         endpoint_url=endpoint,
         region_name=region or session.region_name or settings.AWS_REGION or default_region,
         config=Config(
+            # For deletions, in all less than a job's heartbeat may be old.
+            connect_timeout=5,
+            read_timeout=15,
+            retries={"total_max_attempts": 2},
             signature_version="s3v4" if signed else UNSIGNED,
             s3={
                 "addressing_style": "path" if endpoint else "virtual",
@@ -225,3 +232,62 @@ def sign_object(uri: Uri, policy: MediaPolicy, ttl_s: int) -> str:
     """Return a URL at which a browser can read the object for `ttl_s` seconds."""
     place = _locate(uri, policy)
     return _sign(place, "get_object", ttl_s, Key=place.key)
+
+
+class StoredObject(NamedTuple):
+    """Where an object is; the same for each form of address that names it."""
+
+    endpoint: str
+    bucket: str
+    key: str
+
+
+def object_of(uri: Uri, policy: MediaPolicy) -> StoredObject:
+    """Return which object of which store an address names."""
+    place = _locate(uri, policy)
+    return StoredObject(place.endpoint or "", place.bucket, place.key)
+
+
+def deletions(uris: Iterable[Uri], policy: MediaPolicy) -> Iterator[list[Uri]]:
+    """Yield the objects in parts that one request deletes: of one bucket, at most 1,000."""
+    buckets: dict[_Location, list[Uri]] = {}
+    for uri in uris:
+        buckets.setdefault(replace(_locate(uri, policy), key=""), []).append(uri)
+    for place, found in buckets.items():
+        # Google's S3 interface knows no deletion of several.
+        size = 1 if place.google else _DELETED_AT_ONCE
+        for start in range(0, len(found), size):
+            yield found[start : start + size]
+
+
+def delete_objects(uris: Sequence[Uri], policy: MediaPolicy) -> dict[Uri, str]:
+    """Delete a part of `deletions`; return why, for those that are still there.
+
+    One that was not there counts as deleted.
+
+    Raises:
+        MediaError: UNREACHABLE, where the store gave no answer.
+    """
+    place = _locate(uris[0], policy)
+    uri_of = {_locate(uri, policy).key: uri for uri in uris}
+    client = _client(place.endpoint, None, signed=place.signed, google=place.google)
+    try:
+        if place.google:
+            client.delete_object(Bucket=place.bucket, Key=place.key)
+            return {}
+        answer = client.delete_objects(
+            Bucket=place.bucket, Delete={"Objects": [{"Key": key} for key in uri_of], "Quiet": True}
+        )
+    except ClientError as error:
+        problem = error.response.get("Error", {})
+        is_gone = problem.get("Code") == "NoSuchKey"
+        return {} if is_gone else dict.fromkeys(uris, _reason(problem))
+    except BotoCoreError as error:
+        raise MediaError(
+            PreviewReason.UNREACHABLE, f"The store did not answer: {type(error).__name__}."
+        ) from error
+    return {uri_of[problem["Key"]]: _reason(problem) for problem in answer.get("Errors", ())}
+
+
+def _reason(problem: dict[str, Any]) -> str:
+    return f"{problem.get('Code', 'Unknown')}: {problem.get('Message', '')}".rstrip(": ")

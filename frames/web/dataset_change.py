@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 from frames.actions.datasets import update_dataset
 from frames.actions.deletions import contents, delete_dataset
 from frames.actions.fields import parse_metadata
+from frames.actions.objects import deletable
 from frames.models import Dataset, Grant
 from frames.web import access
 from frames.web.forms import Field, FormPage, answer_form, name_field
@@ -90,6 +91,7 @@ def dataset_delete(request: SignedInRequest, dataset_uid: str) -> HttpResponse:
             confirmation=given["name"],
             delete_all_versions=bool(given.get("delete_all_versions")),
             force=bool(given.get("force")),
+            delete_sources=bool(given.get("delete_sources")),
         )
         messages.success(request, f"{dataset.name} is deleted. Its rows are being removed.")
         return reverse("frames:job_detail", args=[job.uid])
@@ -107,6 +109,16 @@ def dataset_delete(request: SignedInRequest, dataset_uid: str) -> HttpResponse:
     if found["published"]:
         label = f"Delete what is published too: {plural(found['published'], 'version')}"
         fields.append(Field("force", label, kind="check"))
+    buckets = deletable(dataset)
+    if buckets:
+        fields.append(
+            Field(
+                "delete_sources",
+                f"Delete the pictures and videos themselves too, in {', '.join(buckets)}",
+                kind="check",
+                hint="Only together with all versions. What another dataset names stays.",
+            )
+        )
     form = FormPage(
         title=f"Delete {dataset.name}?",
         submit="Delete dataset",
@@ -117,7 +129,8 @@ def dataset_delete(request: SignedInRequest, dataset_uid: str) -> HttpResponse:
         lead=[
             "The dataset, its versions, frames and annotations are deleted for everyone in "
             f"{dataset.project.name}. This cannot be undone.",
-            "The pictures and videos themselves stay where they are stored.",
+            "The pictures and videos themselves stay where they are stored"
+            + (", unless you tick that they go too." if buckets else "."),
         ],
     )
     return answer_form(request, form, delete)
