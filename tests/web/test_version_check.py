@@ -205,3 +205,11 @@ def test_the_form_to_publish_leaves_the_eye_on_the_defects(
     body = client.get(f"{base}/publish/").content.decode()
     assert "The checks found defects" in body
     assert "autofocus" not in body.partition("<main")[2].partition("</main>")[0]
+
+
+def test_who_cannot_run_the_checks_reads_who_can(
+    base: str, browse: Browse, viewer: User, editor: User
+) -> None:
+    said = "An editor of the project can run them."
+    assert said in browse(viewer).get(f"{base}/check/").content.decode()
+    assert said not in browse(editor).get(f"{base}/check/").content.decode()
