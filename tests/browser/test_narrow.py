@@ -40,6 +40,7 @@ PAGES = [
     "publish/",
     "check/",
     "bulk/",
+    "export/",
     "frames/a/",
     "history/?id=a",
 ]
