@@ -35,9 +35,11 @@ def frame(number: int, chance: random.Random) -> dict[str, Any]:
     for label in chance.choices(LABELS, _WEIGHTS, k=REGIONS_PER_FRAME):
         x, y = chance.randrange(1100), chance.randrange(600)
         w, h = chance.randrange(8, 180), chance.randrange(8, 120)
+        # A tenth of the regions has two labels: the next in the list beside its own.
+        second = [LABELS[(LABELS.index(label) + 1) % len(LABELS)]] if x % 10 == 0 else []
         rois.append(
             {
-                "label": [label],
+                "label": [label, *second],
                 "poly": [x, y, x + w, y, x + w, y + h, x, y + h],
                 "confidence": round(chance.random(), 4),
                 "sources": ["front"],

@@ -48,8 +48,8 @@ INSERT INTO frames SELECT
   json_extract(f.meta, '$.city'),
   json_extract(f.meta, '$.split'),
   json_extract(f.meta, '$.velocity'),
-  (SELECT json_group_array(DISTINCT json_extract(roi.value, '$.label[0]'))
-   FROM json_each(f.rois) roi)
+  (SELECT json_group_array(DISTINCT label.value)
+   FROM json_each(f.rois) roi, json_each(roi.value, '$.label') label)
 FROM bench.frames_frame f WHERE f.dataset_id = ?
 """
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from bench import datasette
+from bench.data import LABELS
 from bench.figures import Figure
 from bench.server import p95, serving, timed_sql
 from frames.index.reader import DatasetIndex
@@ -51,6 +52,14 @@ def measure(version: Version) -> Iterator[Figure]:
             None,
             lambda turn: _page(version, "statistics/", {"q": _four_terms(turn)}),
         ),
+        "region rule: two labels on one region, confidence 0.8 to 1": (
+            150.0,
+            lambda turn: _page(version, "", {"q": _region_rule(turn), "group": "none"}),
+        ),
+        "an empty result of five rules, each dropped in turn": (
+            100.0,
+            lambda turn: _page(version, "", {"q": _five_rules(turn), "group": "none"}),
+        ),
     }
     times: dict[str, list[float]] = {name: [] for name in asked}
     with serving() as server:
@@ -83,6 +92,23 @@ def _four_terms(turn: int) -> str:
     )
 
 
+def _region_rule(turn: int) -> str:
+    """Return a filter for frames with one region that has two labels and is sure."""
+    label = turn % 10
+    return (
+        f"rois:(label:{LABELS[label]} AND label:{LABELS[label + 1]} "
+        f"AND confidence:[{0.8 + turn / 10_000:.4f} TO 1])"
+    )
+
+
+def _five_rules(turn: int) -> str:
+    """Return a filter that nothing matches, while without one of its rules some frames do."""
+    return (
+        f"meta.split:train AND label:{LABELS[turn % 10]} AND meta.velocity:[{turn} TO 80] "
+        "AND meta.weather:clear AND NOT _exists_:meta.city"
+    )
+
+
 def _matched(version: Version, text: str) -> int:
     index = DatasetIndex(version.dataset)
     return len(frames_matching(index, index.members(version), text))
@@ -97,12 +123,30 @@ WITH hit AS MATERIALIZED (
     AND json_extract(meta, '$.split') = 'train'
     AND json_extract(meta, '$.weather') <> 'rain'
     AND json_extract(meta, '$.velocity') BETWEEN 20 AND 80
-    AND EXISTS (SELECT 1 FROM json_each(f.rois) roi
-                WHERE json_extract(roi.value, '$.label[0]') = 'class_01'))
+    AND EXISTS (SELECT 1 FROM json_each(f.rois) roi, json_each(roi.value, '$.label') label
+                WHERE label.value = 'class_01'))
 """
 _LABELS: Final = (
-    "SELECT 'label', json_extract(roi.value, '$.label[0]') AS value, count(DISTINCT hit.id) "
-    "FROM hit, json_each(hit.rois) roi GROUP BY value"
+    "SELECT 'label', label.value, count(DISTINCT hit.id) "
+    "FROM hit, json_each(hit.rois) roi, json_each(roi.value, '$.label') label GROUP BY label.value"
+)
+_REGIONS: Final = """
+SELECT count(*) OVER (), id FROM frames_frame f
+WHERE dataset_id = %s
+  AND EXISTS (SELECT 1 FROM json_each(f.rois) roi
+              WHERE json_extract(roi.value, '$.confidence') BETWEEN 0.8 AND 1
+                AND EXISTS (SELECT 1 FROM json_each(roi.value, '$.label') WHERE value = 'class_01')
+                AND EXISTS (SELECT 1 FROM json_each(roi.value, '$.label') WHERE value = 'class_02'))
+ORDER BY id LIMIT 48
+"""
+# The whole filter has no match: each rule dropped in turn, with the other four.
+_RULES: Final = (
+    "json_extract(meta, '$.split') = 'train'",
+    "EXISTS (SELECT 1 FROM json_each(f.rois) roi, json_each(roi.value, '$.label') label"
+    " WHERE label.value = 'class_01')",
+    "json_extract(meta, '$.velocity') BETWEEN 20 AND 80",
+    "json_extract(meta, '$.weather') = 'clear'",
+    "json_extract(meta, '$.city') IS NULL",
 )
 _BINS: Final = (
     "SELECT 'velocity', CAST(json_extract(meta, '$.velocity') / 2 AS INTEGER) AS value, count(*) "
@@ -121,11 +165,24 @@ def _scans(version: Version) -> dict[str, tuple[float, str]]:
     page = timed_sql(f"{_HITS} {first}", dataset)
     facets = timed_sql(f"{_HITS} {' UNION ALL '.join([_LABELS, *by_key, _BINS])}", dataset)
     labels = timed_sql(f"{_HITS} {_LABELS}", dataset)
+    dropped = [
+        "SELECT count(*) FROM frames_frame f WHERE dataset_id = %s AND "  # noqa: S608
+        + " AND ".join(rule for rule in _RULES if rule != left)
+        for left in _RULES
+    ]
     return {
         "filter of four terms with NOT, count and first page": (page, "JSON scan"),
         "all facets of the page under that filter": (facets, "JSON scan"),
         "frames and facets together under that filter": (page + facets, "JSON scan"),
         "statistics of the regions' labels under that filter": (labels, "JSON scan"),
+        "region rule: two labels on one region, confidence 0.8 to 1": (
+            timed_sql(_REGIONS, dataset),
+            "JSON scan",
+        ),
+        "an empty result of five rules, each dropped in turn": (
+            sum(timed_sql(sql, dataset) for sql in dropped),
+            "JSON scan",
+        ),
     }
 
 

@@ -84,12 +84,12 @@ def _scans(version: Version) -> dict[str, float]:
     city = "json_extract(meta, '$.city') = 'city_07'"
     few = f"json_extract(meta, '$.frame_number') = 7 AND {city} AND {speed} BETWEEN 50 AND 57.7"
     many = (
-        "EXISTS (SELECT 1 FROM json_each(f.rois) roi "
-        "WHERE json_extract(roi.value, '$.label[0]') = 'class_01')"
+        "EXISTS (SELECT 1 FROM json_each(f.rois) roi, json_each(roi.value, '$.label') label "
+        "WHERE label.value = 'class_01')"
     )
     sample = (
-        "WITH labelled AS (SELECT DISTINCT f.id, json_extract(roi.value, '$.label[0]') AS label "
-        "FROM frames_frame f, json_each(f.rois) roi WHERE dataset_id = %s), "
+        "WITH labelled AS (SELECT DISTINCT f.id, label.value AS label FROM frames_frame f, "
+        "json_each(f.rois) roi, json_each(roi.value, '$.label') label WHERE dataset_id = %s), "
         "numbered AS (SELECT id, label, row_number() OVER (PARTITION BY label ORDER BY id) AS n "
         "FROM labelled) SELECT label, id FROM numbered WHERE n <= 6"
     )

@@ -111,7 +111,7 @@ def _baselines(version: Version) -> dict[str, tuple[float, str]]:
     )
     label = (
         "SELECT count(*) FROM frames_frame f WHERE dataset_id = %s AND EXISTS (SELECT 1 FROM "
-        "json_each(f.rois) roi WHERE json_extract(roi.value, '$.label[0]') = %s)"
+        "json_each(f.rois) roi, json_each(roi.value, '$.label') label WHERE label.value = %s)"
     )
     dataset = version.dataset_id
     by_scan = (timed_sql(scan, [dataset]), "one equality, JSON scan")
