@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +37,18 @@ PANEL_SIZE: Final = 100
 PEOPLE_MAX: Final = 200
 SORTS: Final = {"name": "name", "created": "created_at"}
 STATUSES: Final = {"draft": "Draft", "published": "Published"}
+COLUMNS: Final = {
+    "name": "Data view",
+    "user": "User",
+    "status": "Status",
+    "project": "Project",
+    "created": "Created",
+    "description": "Description",
+}
+# In hundredths of the table. So many go to the columns before the last, which has what is left.
+WIDTHS: Final = range(5, 81)
+WIDTHS_SUM_MAX: Final = 85
+_WIDTH: Final = re.compile(r"\d{1,2}", re.ASCII)
 _CSV_HEAD: Final = (
     *("DATAVIEW", "USER", "STATUS", "PROJECT", "CREATED", "DESCRIPTION", "FRAMES", "ID"),
     "CONTENT HASH",
@@ -44,8 +57,25 @@ _CSV_CHUNK: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table; `width` is in percent of it, 0 for what its cells want."""
+
+    name: str
+    width: int = 0
+
+    @property
+    def label(self) -> str:
+        """Its heading."""
+        return COLUMNS[self.name]
+
+
+@dataclass(frozen=True, slots=True)
 class ViewQuery:
-    """What the table's address asks for; `archived` is 1 in the archive."""
+    """What the table's address asks for; `archived` is 1 in the archive.
+
+    `columns` are in their order, with widths in percent: `created:12,name:30,user`. Those that
+    are not named follow in the usual order.
+    """
 
     q: str = ""
     project: str = ""
@@ -53,6 +83,7 @@ class ViewQuery:
     status: str = ""
     sort: str = "-created"
     archived: str = ""
+    columns: str = ""
     after: str = ""
 
     @classmethod
@@ -68,7 +99,32 @@ class ViewQuery:
             raise QueryError("sort is name or created.", field="sort")
         if query.archived not in ("", "1"):
             raise QueryError("archived is 1 or absent.", field="archived")
+        query.columns_in_order()
         return query
+
+    def columns_in_order(self) -> list[Column]:
+        """Return the columns; all but the last have a width where one has. Raises QueryError."""
+        named: dict[str, int] = {}
+        for part in filter(None, self.columns.split(",")):
+            name, _, width = part.partition(":")
+            if name not in COLUMNS or name in named:
+                raise QueryError(
+                    f"columns are of {', '.join(COLUMNS)}, each once.", field="columns"
+                )
+            if width and not (_WIDTH.fullmatch(width) and int(width) in WIDTHS):
+                raise QueryError(
+                    f"A column has a width from {WIDTHS[0]} to {WIDTHS[-1]} percent.",
+                    field="columns",
+                )
+            named[name] = int(width or 0)
+        names = [*named, *(name for name in COLUMNS if name not in named)]
+        widths = [named.get(name, 0) for name in names]
+        if not any(widths):
+            return [Column(name) for name in names]
+        # Where one is given all are, so that the table keeps to its page: cells wrap.
+        widths = [width or 100 // len(names) for width in widths[:-1]]
+        scale = min(1.0, WIDTHS_SUM_MAX / sum(widths))
+        return [*map(Column, names, (int(width * scale) for width in widths)), Column(names[-1])]
 
     def with_(self, **changes: str) -> ViewQuery:
         """Return the query with fields changed, from its first page unless `after` is given."""
@@ -205,15 +261,30 @@ class ViewListPage:
         return _more(self.query.url(), "format=csv")
 
     @property
+    def columns(self) -> list[Column]:
+        """The columns in their order."""
+        return self.query.columns_in_order()
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether columns have widths."""
+        return any(column.width for column in self.columns)
+
+    @property
     def sorts(self) -> dict[str, tuple[str, str]]:
-        """For each column that sorts: its aria-sort, and where its heading leads."""
+        """For each column that sorts: its aria-sort, and where its heading leads.
+
+        The address always names the order: one without takes that which the browser has kept.
+        """
         column, descending = self.query.sort.removeprefix("-"), self.query.sort.startswith("-")
         found = {}
         for name in SORTS:
             state = ("descending" if descending else "ascending") if name == column else "none"
             # A date begins with the newest, a name with A.
             turn = not descending if name == column else name == "created"
-            found[name] = (state, self.query.url(sort=f"-{name}" if turn else name))
+            sort = f"-{name}" if turn else name
+            params = {**self.query.with_().params(), "sort": sort}
+            found[name] = (state, _with_query(reverse("frames:view_list"), params))
         return found
 
     @property

@@ -11,6 +11,7 @@ import "./elements/preview-filler.js";
 import "./elements/range-brush.js";
 import "./elements/roving-grid.js";
 import "./elements/selection-bar.js";
+import "./elements/table-columns.js";
 import "./elements/version-menu.js";
 import "./elements/view-table.js";
 import "./lib/forms.js";

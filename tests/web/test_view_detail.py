@@ -127,7 +127,7 @@ def test_frames_that_vanish_while_the_csv_is_read_have_no_line(
     view = save(version, iteration={"order": "random"})
     monkeypatch.setattr("frames.web.view_csv.CHUNK", 2)
     response = browse(viewer).get(f"/views/{view.uid}/?format=csv")
-    lines = iter(response)  # type: ignore[call-overload]
+    lines = iter(response)
     first = next(lines) + next(lines)
     Source.objects.filter(frame__dataset=version.dataset).delete()
     Frame.objects.filter(dataset=version.dataset).delete()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from frames.actions import views
 from frames.models import DataView, Grant, Project
 from frames.search.query import encode_after
 from frames.search.view_definition import Definition, Scope
 from frames.web import view_list
+from frames.web.view_list import ViewQuery
 from tests.web.support import HOSTILE
 
 if TYPE_CHECKING:
@@ -58,6 +62,73 @@ def test_w1_columns_and_rows(three: list[DataView], browse: Browse, viewer: User
     for text in ("Cars", "Buses", "editor", "Published", "Streets", "All cars"):
         assert text in page
     assert "Old" not in page
+
+
+def columns(page: str) -> list[tuple[str, str]]:
+    """Return each heading's column with its width, and see that the rows have the same order."""
+    names = re.findall(r'<th scope="col" data-column="(\w+)"', page)
+    cols = re.findall(r"<col\b([^>]*)>", page)
+    cells = re.findall(r'<(?:th scope="row"|td data-label="(\w+)"|td class="(description)")', page)
+    labels = [label.lower() or other or "name" for label, other in cells]
+    assert labels[: len(names)] == names
+    return list(zip(names, [col.strip() for col in cols[1:-1]], strict=True))
+
+
+def test_w1_columns_stand_as_the_address_says(
+    three: list[DataView], browse: Browse, viewer: User
+) -> None:
+    """Without a script too; those that are not named follow, the last has what is left."""
+    client = browse(viewer)
+    plain = client.get("/views/").content.decode()
+    assert columns(plain) == [(name, "") for name in view_list.COLUMNS]
+    assert 'class="views"' in plain
+    moved = client.get("/views/?columns=created,name").content.decode()
+    assert columns(moved) == [
+        (name, "") for name in ("created", "name", "user", "status", "project", "description")
+    ]
+    sized = client.get("/views/?columns=description:30,name:20,user:10").content.decode()
+    assert 'class="views sized"' in sized
+    assert columns(sized) == [
+        ("description", 'width="27%"'),
+        ("name", 'width="18%"'),
+        ("user", 'width="9%"'),
+        # A sixth each, and all of these drawn in to 85 percent.
+        ("status", 'width="14%"'),
+        ("project", 'width="14%"'),
+        ("created", ""),
+    ]
+
+
+def test_w1_columns_stay_on_every_way_from_the_table(
+    three: list[DataView], browse: Browse, viewer: User
+) -> None:
+    page = browse(viewer).get("/views/?columns=user,name&q=a").content.decode()
+    for address in re.findall(r'href="(/views/\?[^"]*)"', page):
+        assert "columns=user%2Cname" in address
+    assert '<input type="hidden" name="columns" value="user,name">' in page
+
+
+def test_w1_headings_name_their_sort_so_that_the_browser_takes_no_other(
+    three: list[DataView], browse: Browse, viewer: User
+) -> None:
+    """An address without a sort or columns becomes the one that the browser has kept."""
+    page = browse(viewer).get("/views/?sort=created").content.decode()
+    assert 'href="/views/?sort=-created">Created' in page
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.sampled_from(list(view_list.COLUMNS)), unique=True),
+    st.lists(st.one_of(st.just(0), st.sampled_from(view_list.WIDTHS)), min_size=6, max_size=6),
+)
+def test_w1_widths_leave_room_for_the_last_column(names: list[str], widths: list[int]) -> None:
+    """Whatever is asked for, all columns are there and no table is wider than its page."""
+    text = ",".join(f"{n}:{w}" if w else n for n, w in zip(names, widths, strict=False))
+    found = ViewQuery(columns=text).columns_in_order()
+    assert [column.name for column in found][: len(names)] == names
+    assert sorted(column.name for column in found) == sorted(view_list.COLUMNS)
+    assert found[-1].width == 0
+    assert sum(column.width for column in found) <= view_list.WIDTHS_SUM_MAX
 
 
 @pytest.mark.parametrize(
@@ -105,7 +176,14 @@ def test_w1_a_filter_that_is_set_shows_and_is_cleared(
     assert 'aria-sort="ascending"' in page
 
 
-@pytest.mark.parametrize("query", ["?status=lost", "?sort=size", "?archived=2", "?after=x"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("?status=lost", "?sort=size", "?archived=2", "?after=x"),
+        *("?columns=size", "?columns=name,name", "?columns=name:1", "?columns=name:wide"),
+        *("?columns=name:99", "?columns=name:\u0663\u0663"),
+    ],
+)
 def test_an_address_that_cannot_be_meant_says_so(
     three: list[DataView], browse: Browse, viewer: User, query: str
 ) -> None:
