@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from billiard.context import ForkContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
     from multiprocessing.connection import Connection
 
 T = TypeVar("T")
@@ -24,7 +26,7 @@ def ahead(make: Callable[[], Iterator[T]], *, on_wait: Callable[[], None]) -> It
 
     The generator may not use the database: the connection is the parent's. Its exceptions are
     raised here. It ends when its reader does. `on_wait` is called while an item is waited for,
-    every WAIT_S; what it raises ends the reading. Memory: the items the pipe and both ends hold.
+    every WAIT_S; what it raises ends the reading. Memory: four items.
     """
     # Fork, not spawn: nothing needs to be importable or pickled on the way in, and the start
     # takes 10 ms, not the second that loading Django again would.
@@ -62,8 +64,16 @@ def _run(
     """Send each item, then None, or the exception that ended the generator."""
     receiver.close()
     try:
-        for item in make():
-            sender.send((item,))
+        # Sent while the next item is made. Else the two ends wait for each other at each item: 40
+        # that take 0.02 to 0.18 s to make, and as long to use, took 7.4 s, not 6.6.
+        with ThreadPoolExecutor(max_workers=1) as sending:
+            sent: Future[None] | None = None
+            for item in make():
+                if sent is not None:
+                    sent.result()
+                sent = sending.submit(sender.send, (item,))
+            if sent is not None:
+                sent.result()
     except BrokenPipeError:
         return  # the reader has had enough
     except Exception as error:

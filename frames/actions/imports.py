@@ -219,10 +219,8 @@ def _chunks(
                 problems.append((item.index, item.problem))
             is_full = len(batch.frames) + len(problems) >= settings.IMPORT_BATCH_FRAMES
             if is_full or batch.size_bytes > BATCH_MAX_BYTES:
-                batch.terms.gather()
                 yield _Chunk(batch, problems, end, reader.position, reader.total, reader.header)
                 batch, problems = PreparedBatch(), []
-        batch.terms.gather()
         yield _Chunk(batch, problems, end, reader.position, reader.total, reader.header)
     except MediaError as error:
         raise FormatError(error.detail) from error

@@ -37,8 +37,7 @@ SOURCE_COLUMNS: Final = (
 class PreparedFrame(NamedTuple):
     """One frame as its rows; `number` is its index in the input.
 
-    `is_derived` tells that the input gave it no id. A tuple, since that crosses from one process
-    to another in half the time of a dataclass.
+    `is_derived` tells that the input gave it no id.
     """
 
     number: int
@@ -67,6 +66,15 @@ class PreparedBatch:
     size_bytes: int = 0
     frames: list[PreparedFrame] = field(default_factory=list)
     terms: TermBatch = field(default_factory=TermBatch)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        """Return what crosses to another process: plain tuples do in a third of the time."""
+        self.terms.gather()
+        return self.size_bytes, [tuple(frame) for frame in self.frames], self.terms
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.size_bytes, frames, self.terms = state
+        self.frames = list(map(PreparedFrame._make, frames))
 
     def add(self, index: int, frame: FrameData) -> None:
         """Add a frame that stands at `index` in the input."""

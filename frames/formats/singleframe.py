@@ -141,7 +141,7 @@ def repeated_id(derived: str, occurrence: int) -> str:
 def _frame(value: Any, base_uri: str, *, is_plain: bool) -> FrameData:
     if type(value) is not dict:
         raise _Invalid(f"must be an object, not {_kind(value)}")
-    extra = {key: value[key] for key in value if key not in FRAME_KEYS}
+    extra = _unknown(value, FRAME_KEYS)
     if not is_plain:
         _check_frame(value, extra)
     sources = _sources(value.get("sources"), base_uri, is_plain=is_plain)
@@ -165,6 +165,11 @@ def _frame(value: Any, base_uri: str, *, is_plain: bool) -> FrameData:
         value.get("meta") or {},
         extra,
     )
+
+
+def _unknown(value: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    # Most have none, which is asked in a third of the time of going over their keys.
+    return {} if known.issuperset(value) else {k: value[k] for k in value if k not in known}
 
 
 def _check_frame(value: dict[str, Any], extra: dict[str, Any]) -> None:
@@ -206,7 +211,7 @@ def _source(value: Any, position: int, base_uri: str, *, is_plain: bool) -> Sour
     if type(value) is not dict:
         raise _Invalid(f"must be an object, not {_kind(value)}")
     get = value.get
-    extra = {key: value[key] for key in value if key not in SOURCE_KEYS}
+    extra = _unknown(value, SOURCE_KEYS)
     width, height = get("width"), get("height")
     if not is_plain:
         _check_source(value, extra)
