@@ -55,7 +55,7 @@ GS_SECRET_ACCESS_KEY = env.str("GS_SECRET_ACCESS_KEY", default="")
 
 # URI prefixes every project may read, e.g. file:///srv/pictures/ or s3://bucket/ or https://host/.
 MEDIA_ALLOW = env.list("MEDIA_ALLOW", default=[])
-# Buckets and prefixes in them, e.g. s3://bucket/folder/, from which a dataset's deletion may delete.
+# Buckets or prefixes, e.g. s3://bucket/folder/, from which the deletion of a dataset may delete.
 MEDIA_DELETE_ALLOW = env.list("MEDIA_DELETE_ALLOW", default=[])
 # host or host:port that may resolve to a private or loopback address, e.g. minio:9000.
 MEDIA_PRIVATE_HOSTS = env.list("MEDIA_PRIVATE_HOSTS", default=[])

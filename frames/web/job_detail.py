@@ -163,7 +163,7 @@ class JobPage:
             names = ("deleted", "kept", "failed")
             counts = self.job.result["objects"]
             figures = [(f"objects {name}", count(counts[name])) for name in names]
-            return [*figures, ("done", f"{count(self.job.position)} of {count(self.job.total or 0)}")]
+            return [*figures, ("done", self.progress)] if self.progress else figures
         if self.job.kind == Job.Kind.CHECK:
             # It looks at each frame several times, which is no number of anything.
             return [("done", self.progress)] if self.progress else []
