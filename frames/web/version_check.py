@@ -28,6 +28,7 @@ from frames.web.version_detail import refused_json
 from frames.web.versions import version_json
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from django.http import HttpResponse
@@ -195,13 +196,17 @@ class CheckPage:
 
 @dataclass(frozen=True, slots=True)
 class FoundFrame:
-    """A frame with a defect, under its picture."""
+    """A frame with a defect, under its picture.
+
+    `rarer` are the labels that the check names as rarer spellings of others.
+    """
 
     row: FrameRow
     version: Version
     kind: Kind
     url: str
     picture: Drawn
+    rarer: AbstractSet[str]
 
     @property
     def frame_id(self) -> str:
@@ -233,7 +238,8 @@ class FoundFrame:
             return wrong[:REGIONS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
         if self.kind == Kind.LABEL_CASE:
             labels = {label for roi in frame.rois for label in roi.get("label") or ()}
-            return [", ".join(sorted(labels))]
+            # The check names a few spellings; of the others the frame's labels tell what they can.
+            return [", ".join(sorted(labels & self.rarer or labels))]
         if self.kind == Kind.MASK_VALUE:
             return [mask["uri"] for source in self.row.sources for mask in source.masks or ()][:3]
         if self.kind == Kind.UNREACHABLE:
@@ -345,6 +351,7 @@ def check_frames(
     except QueryError as error:
         return refused_json(error) if as_json else redirect(row.url)
     drawn = drawn_rows(version.dataset.project_id, found.items)
+    named = [label for example in finding.examples for label, _ in example.get("labels", [])[1:]]
     page = CheckFramesPage(
         gate=gate,
         row=row,
@@ -356,6 +363,7 @@ def check_frames(
                 kind=row.kind,
                 url=frame_address(version, item.frame.frame_id, {}),
                 picture=picture,
+                rarer=frozenset(named),
             )
             for item, picture in zip(found.items, drawn, strict=True)
         ],

@@ -213,3 +213,14 @@ def test_who_cannot_run_the_checks_reads_who_can(
     said = "An editor of the project can run them."
     assert said in browse(viewer).get(f"{base}/check/").content.decode()
     assert said not in browse(editor).get(f"{base}/check/").content.decode()
+
+
+def test_of_spellings_only_the_rarer_one_is_named(
+    project: Project, browse: Browse, viewer: User
+) -> None:
+    usual = [make_frame(f"{n}", timestamp=n, labels=["car", "bus"]) for n in range(2)]
+    version = make_version(project, [*usual, make_frame("odd", timestamp=9, labels=["Car", "bus"])])
+    check(version)
+    base = f"/datasets/{version.dataset.uid}/versions/{version.uid}"
+    found = browse(viewer).get(f"{base}/check/label-case.json").json()["items"]
+    assert [(frame["id"], frame["defects"]) for frame in found] == [("odd", ["Car"])]
