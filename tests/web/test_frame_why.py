@@ -95,6 +95,16 @@ def test_without_a_script_it_leads_to_the_frames_page_that_highlights_them(
     assert re.findall(r'class="shape[^"]* hit" data-shape="(\d+)"', page) == ["1"]
 
 
+def test_a_region_that_is_a_masks_value_says_so(client: Client, project: Project) -> None:
+    """It matches like any other, and has no outline to draw."""
+    roi = {"label": ["sky"], "mask": {"id": "seg", "value": 3}}
+    version = make_version(project, [make_frame("a", rois=[roi])])
+    text = client.get(address(version), {"label": "sky"}).content.decode()
+    answer = client.get(whys(text)[0], headers=HTMX).content.decode()
+    assert "sky, in a mask" in answer
+    assert "<svg" not in answer
+
+
 def test_the_label_filter_explains_too(client: Client, shown: Version) -> None:
     text = client.get(address(shown), {"label": "bus"}).content.decode()
     answer = client.get(whys(text)[0], headers=HTMX).content.decode()
