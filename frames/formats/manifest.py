@@ -103,9 +103,12 @@ class ManifestReader:
                     f" behind item {self._index}."
                 )
             if objects := stream.objects():
-                is_plain = are_plain(objects)
-                for value in objects:
-                    yield from self._items(value, sequence, is_plain=is_plain)
+                if are_plain(objects):
+                    for value in objects:
+                        yield self._item(value, is_plain=True)
+                else:
+                    for value in objects:
+                        yield from self._items(value, sequence)
                 self._separated(stream, "]")
                 continue
             try:
@@ -195,14 +198,17 @@ class ManifestReader:
             raise FormatError(f"{key}: must be an object.")
         return value or {}
 
-    def _items(self, value: Any, sequence: str = "", *, is_plain: bool = False) -> Iterable[Item]:
+    def _items(self, value: Any, sequence: str = "") -> Iterable[Item]:
         if type(value) is dict and "sources" not in value and segments.is_sample(value):
             return self._instants(value, sequence)
+        return (self._item(value),)
+
+    def _item(self, value: Any, *, is_plain: bool = False) -> Item:
         try:
             frame = parse_frame(value, self._uri, is_plain=is_plain)
         except FrameError as error:
-            return (self._problem(error.problem.path, error.problem.reason),)
-        return (Item(self._next(), frame),)
+            return self._problem(error.problem.path, error.problem.reason)
+        return Item(self._next(), frame)
 
     def _instants(self, sample: dict[str, Any], sequence: str) -> Iterator[Item]:
         for result in segments.parse_sample(sample, self._uri, sequence, self._index):
