@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from bench import datasette
 from bench.data import LABELS
 from bench.figures import Figure
+from bench.pages import plan_shown
 from bench.server import p95, serving, timed_sql
 from frames.index.reader import DatasetIndex
 from frames.search.lucene import frames_matching
@@ -62,6 +63,8 @@ def measure(version: Version) -> Iterator[Figure]:
         ),
     }
     times: dict[str, list[float]] = {name: [] for name in asked}
+    texts = [ask(turn) for turn in range(WARM_UP + REQUESTS) for ask in (_four_terms, _region_rule)]
+    plan_shown(version, [{"q": text, "group": "none"} for text in texts])
     with serving() as server:
         # In turn, so that noise falls on all alike.
         for turn in range(WARM_UP + REQUESTS):

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from bench.data import CITIES, FRAMES_PER_CONTEXT, LABELS
 from bench.figures import Figure
+from bench.pages import plan_shown
 from bench.server import p95, serving, timed_sql
 from frames.search import pages
 from frames.search.query import FrameQuery
@@ -32,10 +33,12 @@ _BOUNDS: Final = {_FEW: 60.0, _MANY: 60.0, _EVERY: None, _SAMPLE: 200.0, _SORT: 
 def measure(version: Version) -> Iterator[Figure]:
     """Yield p95 of each page, in ms, beside the same asked of the rows in plain SQL."""
     deep = _middle(version)
+    turns = range(WARM_UP + REQUESTS)
+    plan_shown(version, [q for turn in turns for q in _questions(turn, deep).values()])
     times: dict[str, list[float]] = {name: [] for name in _BOUNDS}
     with serving() as server:
         # In turn, so that noise falls on all alike.
-        for turn in range(WARM_UP + REQUESTS):
+        for turn in turns:
             for name, params in _questions(turn, deep).items():
                 spent = server.get(f"{version_address(version)}?{urlencode(params)}")
                 if turn >= WARM_UP:

@@ -10,10 +10,14 @@ from bench.data import FRAMES_PER_CONTEXT
 from bench.figures import Figure
 from bench.server import p95, serving, timed_sql
 from frames.actions import previews
-from frames.search.query import encode_after
+from frames.previews.spec import PREVIEW_EDGE_PX
+from frames.search import pages as search
+from frames.search.query import FrameQuery, encode_after
+from frames.search.samples import sample_page
+from frames.web.version_detail import PAGE_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bench.server import Server
     from frames.models import Version
@@ -61,6 +65,19 @@ _BOUNDS: Final = {
     "label filter, grouped": 60.0,
     "frame page": None,
 }
+
+
+def plan_shown(version: Version, asked: Iterable[Mapping[str, str]]) -> None:
+    """Make the preview rows of what pages with these queries show, as a worker has long done."""
+    for params in asked:
+        query = FrameQuery.from_params(params)
+        if query.sample:
+            shown = [row for s in sample_page(version, query).items for row in s.items]
+        elif query.is_grouped:
+            shown = [row.cover for row in search.group_page(version, query, PAGE_SIZE).items]
+        else:
+            shown = search.frame_page(version, query, PAGE_SIZE).items
+        previews.plan_shown([s.pk for row in shown for s in row.sources], PREVIEW_EDGE_PX)
 
 
 def _plan_previews(version: Version, count: int) -> None:

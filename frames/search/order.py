@@ -35,6 +35,9 @@ _READ_CHUNK: Final = 10_000
 # Reading a row by its key takes as long as so many rows of a scan along an index.
 READ_COST: Final = 2
 
+# A frame's ordinal, and its place in the order that is asked for: what a token tells of the last.
+Placed = tuple[int, tuple[Any, ...]]
+
 
 def is_sparse(index: DatasetIndex, matched: BitMap) -> bool:
     """Whether matches are better read one by one than met on a walk through their dataset.
@@ -55,7 +58,7 @@ def page_of(
     a walk through a stretch without any doubles its chunks, so the number grows with the
     logarithm of the stretch.
     """
-    pages: dict[str, Callable[[DatasetIndex, BitMap, FrameQuery, int], list[tuple[int, str]]]]
+    pages: dict[str, Callable[[DatasetIndex, BitMap, FrameQuery, int], Sequence[Placed]]]
     pages = {
         "context_id": _by_context,
         "timestamp": _by_timestamp,
@@ -65,12 +68,13 @@ def page_of(
     find = pages.get(query.sort_key, _by_value)
     found = find(index, matched, query, limit + 1)
     more = len(found) > limit
-    return [ordinal for ordinal, _ in found[:limit]], found[limit - 1][1] if more else None
+    after = encode_after(*found[limit - 1][1]) if more else None
+    return [ordinal for ordinal, _ in found[:limit]], after
 
 
 def _by_ordinal(
     index: DatasetIndex, matched: BitMap, query: FrameQuery, limit: int
-) -> list[tuple[int, str]]:
+) -> Sequence[Placed]:
     """Order of writing: ordinals rise with time, so the bitmap itself is the order."""
     place = decode_after(query.after, int)
     total = len(matched)
@@ -80,7 +84,7 @@ def _by_ordinal(
     else:
         start = 0 if place is None else _rank(matched, place[0] + 1)
         found = list(matched[start : start + limit])
-    return [(ordinal, encode_after(ordinal)) for ordinal in found]
+    return [(ordinal, (ordinal,)) for ordinal in found]
 
 
 def _rank(bitmap: BitMap, ordinal: int) -> int:
@@ -92,21 +96,19 @@ def _rank(bitmap: BitMap, ordinal: int) -> int:
 
 def _by_timestamp(
     index: DatasetIndex, matched: BitMap, query: FrameQuery, limit: int
-) -> list[tuple[int, str]]:
+) -> Sequence[Placed]:
     place = decode_after(query.after, (int, float), str)
     return _by_columns(index, matched, ("timestamp", "frame_id"), place, query, limit)
 
 
-def _by_id(
-    index: DatasetIndex, matched: BitMap, query: FrameQuery, limit: int
-) -> list[tuple[int, str]]:
+def _by_id(index: DatasetIndex, matched: BitMap, query: FrameQuery, limit: int) -> Sequence[Placed]:
     place = decode_after(query.after, str)
     return _by_columns(index, matched, ("frame_id",), place, query, limit)
 
 
 def _by_value(
     index: DatasetIndex, matched: BitMap, query: FrameQuery, limit: int
-) -> list[tuple[int, str]]:
+) -> Sequence[Placed]:
     """Order of the values of a key: from the rows of a few frames, along the terms for many."""
     few = len(matched) <= VALUES_MAX and is_sparse(index, matched)
     only = len(matched) <= DIRECT_MAX and index.is_overflowed(query.sort_key)
@@ -121,21 +123,21 @@ def _by_columns(
     place: list[Any] | None,
     query: FrameQuery,
     limit: int,
-) -> list[tuple[int, str]]:
+) -> Sequence[Placed]:
     """Order of columns that have an index of the database, the last of them unique in a version."""
     descending = query.descending
     if not matched:
         return []
     if is_sparse(index, matched):
         return _least(index, matched, columns, place, limit, descending=descending)
-    found: list[tuple[int, str]] = []
+    found: list[Placed] = []
     # As many rows as should hold a page, if the matches lie evenly among all revisions.
     chunk = 64 + 2 * limit * index.dataset.next_ordinal // len(matched)
     # Where the matches lie late, scanning for them costs more than reading all of them.
     scan = _scan(index, columns, place, descending=descending, chunk=chunk)
     for ordinal, values in islice(scan, READ_COST * len(matched)):
         if ordinal in matched:
-            found.append((ordinal, encode_after(*values)))
+            found.append((ordinal, values))
             if len(found) == limit:
                 return found
     if next(scan, None) is None:
@@ -151,7 +153,7 @@ def _least(
     limit: int,
     *,
     descending: bool,
-) -> list[tuple[int, str]]:
+) -> Sequence[Placed]:
     """Read the columns of all matches, and return the first behind a place in their order."""
     first: list[tuple[tuple[Any, ...], int]] = []
     edge = None if place is None else tuple(place)
@@ -161,7 +163,7 @@ def _least(
         if edge is not None:
             rows = [row for row in rows if (row[0] < edge if descending else row[0] > edge)]
         first = sorted([*first, *rows], reverse=descending)[:limit]
-    return [(ordinal, encode_after(*values)) for values, ordinal in first]
+    return [(ordinal, values) for values, ordinal in first]
 
 
 def _scan(
@@ -191,13 +193,13 @@ def _scan(
 
 def _by_context(
     index: DatasetIndex, matched: BitMap, query: FrameQuery, limit: int
-) -> list[tuple[int, str]]:
+) -> Sequence[Placed]:
     """Order of context, then timestamp, then frame id: walk the contexts, then order inside."""
     place = decode_after(query.after, str, (int, float), str)
     columns = ("context_id", "timestamp", "frame_id")
     if is_sparse(index, matched):
         return _by_columns(index, matched, columns, place, query, limit)
-    found: list[tuple[int, str]] = []
+    found: Sequence[Placed] = []
     if place is not None:
         # The rest of the context that the page before ended in.
         rest = index.text("context_id", place[0]) & matched
@@ -213,7 +215,7 @@ def _by_context(
                 missing -= len(here)
                 if missing <= 0:
                     break
-    return (found + _inside(index, wanted, query, None, limit))[:limit]
+    return [*found, *_inside(index, wanted, query, None, limit)][:limit]
 
 
 def _contexts(
@@ -236,7 +238,7 @@ def _inside(
     query: FrameQuery,
     place: list[Any] | None,
     limit: int,
-) -> list[tuple[int, str]]:
+) -> Sequence[Placed]:
     """Order the frames of consecutive contexts, and return the first ones behind a place.
 
     Queries: 1 for all small contexts together, up to 2 for each large one, of which there is
@@ -259,7 +261,7 @@ def _inside(
     if place is not None:
         edge = tuple(place)
         keyed = [k for k in keyed if (k[0] < edge if query.descending else k[0] > edge)]
-    return [(ordinal, encode_after(*values)) for values, ordinal in keyed[:limit]]
+    return [(ordinal, values) for values, ordinal in keyed[:limit]]
 
 
 def read(index: DatasetIndex, ordinals: BitMap, columns: Sequence[str]) -> list[tuple[Any, ...]]:

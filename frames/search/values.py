@@ -18,7 +18,7 @@ from frames.index.rows import read_values
 from frames.index.terms import NUMBER, VALUE_KINDS
 from frames.models.frame import ORDINAL_MASK
 from frames.search.errors import QueryError
-from frames.search.query import decode_after, encode_after, foreign_token
+from frames.search.query import decode_after, foreign_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,8 +56,8 @@ class Group(NamedTuple):
 
 def page_by_value(
     index: DatasetIndex, matched: BitMap, key: str, after: str, limit: int, *, descending: bool
-) -> list[tuple[int, str]]:
-    """Return (ordinal, token) of the next matched frames in the order of a key's values.
+) -> list[tuple[int, Place]]:
+    """Return (ordinal, place) of the next matched frames in the order of a key's values.
 
     Costs at most a pass over the key's terms, of which there are some hundreds for numbers and
     at most 20,000 texts. Raises QueryError for a key with more. Queries: 3 for each chunk of
@@ -78,12 +78,12 @@ def page_by_value(
             rest = _behind(rest, place.ordinal, descending=descending)
         rest = rest[::-1] if descending else rest
         places += [Place(_NONE, "", n) for n in rest[: limit - len(places)].tolist()]
-    return [(place.ordinal, encode_after(*place)) for place in places]
+    return [(place.ordinal, place) for place in places]
 
 
 def page_by_rows(
     index: DatasetIndex, matched: BitMap, key: str, after: str, limit: int, *, descending: bool
-) -> list[tuple[int, str]]:
+) -> list[tuple[int, Place]]:
     """Return the same for a few frames by reading the rows of all. Queries: 1 or 2 for each 500."""
     place = _read_place(after)
     choose = max if descending else min
@@ -99,7 +99,7 @@ def page_by_rows(
     elif place is not None:
         edge = _rank(place)
         having = [p for p in having if (_rank(p) < edge if descending else _rank(p) > edge)]
-    return [(p.ordinal, encode_after(*p)) for p in (having + without)[:limit]]
+    return [(p.ordinal, p) for p in (having + without)[:limit]]
 
 
 def groups(
