@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from gunicorn import glogging
@@ -34,3 +35,12 @@ keepalive = 5  # seconds
 logger_class = Logger
 loglevel = "warning"
 control_socket_disable = True  # it would lie outside the state folder, and nothing uses it
+
+
+def post_worker_init(worker: Any) -> None:
+    """Leave what is loaded to itself: it lives as long as the process.
+
+    A full collection walks its 180,000 objects, which takes 70 ms of whichever request it meets.
+    """
+    gc.collect()
+    gc.freeze()
