@@ -19,7 +19,7 @@ from frames.search.errors import QueryError
 from frames.search.query import FrameQuery
 from frames.web.addresses import version_address
 from frames.web.labels import Label
-from frames.web.text import count, moment, percent, plural
+from frames.web.text import bar_width, count, moment, percent, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +55,8 @@ class ValueRow:
 
     @property
     def width(self) -> str:
-        """The length of its bar, of 100; what is there is seen."""
-        return f"{max(100 * self.frames / self.most, 1 if self.frames else 0):.2f}"
+        """The length of its bar, of 100."""
+        return bar_width(self.frames, self.most)
 
 
 @dataclass(frozen=True, slots=True)

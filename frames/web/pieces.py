@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django import template
 from django.template import engines
 
 if TYPE_CHECKING:
+    from django.template.backends.jinja2 import Jinja2
     from markupsafe import Markup
 
 register = template.Library()
@@ -16,6 +17,6 @@ register = template.Library()
 @register.simple_tag
 def piece(name: str, *arguments: Any, **options: Any) -> Markup:
     """Return what a macro of templates/pieces.jinja draws; what it is given is escaped there."""
-    macros = engines["pieces"].env.get_template("pieces.jinja").module
+    macros = cast("Jinja2", engines["pieces"]).env.get_template("pieces.jinja").module
     drawn: Markup = getattr(macros, name)(*arguments, **options)
     return drawn

@@ -111,6 +111,15 @@ def percent(part: int, whole: int) -> str:
     return "<1 %" if share == 0 else ">99 %" if share == 100 else f"{share} %"
 
 
+def bar_width(number: int, most: int) -> str:
+    """Return the length of a bar beside the longest one's 100; what is there is seen.
+
+    >>> bar_width(1, 3), bar_width(1, 100_000), bar_width(0, 3)
+    ('33.33', '1.00', '0.00')
+    """
+    return f"{max(100 * number / most, 1 if number else 0):.2f}"
+
+
 def head_and_tail(name: str, tail: int = 14) -> tuple[str, str]:
     """Split a name, so that a narrow card can cut it in the middle and show both ends.
 

@@ -23,7 +23,7 @@ from frames.web.addresses import version_address
 from frames.web.facets import facets_address
 from frames.web.http import respond
 from frames.web.labels import Label
-from frames.web.text import count, percent, plural
+from frames.web.text import bar_width, count, percent, plural
 from frames.web.version_detail import refused_json
 from frames.web.versions import panel_of
 
@@ -68,8 +68,8 @@ class BarRow:
 
     @property
     def width(self) -> str:
-        """The length of its bar, of 100; what is there is seen."""
-        return f"{max(100 * self.number / self.most, 0.5 if self.number else 0):.2f}"
+        """The length of its bar, of 100."""
+        return bar_width(self.number, self.most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
-"""Rows of previews, and text that no page may take for its own."""
+"""Rows of previews, the way on of a page, and text that no page may take for its own."""
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import Any
 
 from frames.models import Preview, Source
@@ -39,3 +41,9 @@ def fail(preview: Preview, reason: str) -> None:
     preview.state = Preview.State.FAILED
     preview.reason = reason
     preview.save(update_fields=["state", "reason"])
+
+
+def next_link(body: str) -> str:
+    """Return where a page's way on leads; empty at the end."""
+    match = re.search(r'<a class="button" href="([^"]+)" rel="next"', body)
+    return unescape(match[1]) if match else ""

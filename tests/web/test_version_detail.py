@@ -13,7 +13,7 @@ from django.utils import timezone
 from frames.models import Source, Version
 from frames.web import version_detail
 from tests.factories import make_frame, make_version
-from tests.web.support import fail, make_preview
+from tests.web.support import fail, make_preview, next_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,9 +172,8 @@ def test_load_more_is_a_link_and_htmx_gets_the_cards_alone(
     monkeypatch.setattr(version_detail, "PAGE_SIZE", 2)
     client = browse(viewer)
     body = client.get(f"{base}/?group=none").content.decode()
-    match = re.search(r'<a class="button" href="([^"]+)" rel="next"', body)
-    assert match
-    following = match[1].replace("&amp;", "&")
+    following = next_link(body)
+    assert following
     whole = client.get(following).content.decode()
     part = client.get(following, headers={"HX-Request": "true"}).content.decode()
     assert "<html" in whole
