@@ -104,3 +104,11 @@ def test_urls_of_a_bucket_are_signed_as_version_4(region: str, signed_for: str) 
     query = parse_qs(parts.query)
     assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
     assert query["X-Amz-Credential"][0].split("/")[2] == signed_for
+
+
+def test_postgresql_compiles_no_query() -> None:
+    """It would take longer than any of them runs."""
+    options = read(
+        "settings.DATABASES['default']['OPTIONS']", DATABASE_URL="postgres://u:p@127.0.0.1/d"
+    )
+    assert options["options"] == "-c jit=off"
