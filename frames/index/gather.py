@@ -25,6 +25,7 @@ from frames.index.terms import (
     TEXT,
     TYPE_NUMBER,
     TYPE_TEXT,
+    UNBOUNDED_KEYS,
     emit,
     emit_object,
     number_text,
@@ -153,8 +154,10 @@ class TermBatch:
         self._extend(key, found)
 
     def _extend(self, key: str, found: dict[str, list[int]]) -> None:
+        is_whole = key in UNBOUNDED_KEYS
         for text, positions in found.items():
-            self.positions[key, TEXT, term_text(text)].extend(positions)
+            held = text if is_whole else term_text(text)
+            self.positions[key, TEXT, held].extend(positions)
 
     def _add_numbers(self, key: str, positions: Sequence[int], numbers: Sequence[float]) -> None:
         if numbers:

@@ -88,8 +88,15 @@ def plain(sets: list[TermSet]) -> list[Any]:
 
 @st.composite
 def many(draw: st.DrawFn) -> list[FrameData]:
-    """Return frames of which some have flat metadata only, so that all ways are taken."""
+    """Return frames of which some have flat metadata only, so that all ways are taken.
+
+    And some have long texts: of all but contexts the index keeps the beginning and a hash.
+    """
     found = draw(st.lists(frames(), max_size=7))
+    if draw(st.booleans()):
+        for frame in found:
+            frame.context_id = (frame.context_id * 300)[:2_000]
+            frame.meta = {**frame.meta, "note": "n" * draw(st.integers(250, 260))}
     if draw(st.booleans()):
         for frame in found:
             frame.meta = draw(flat)
