@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 from frames.actions import versions
 from frames.actions.fields import Refused
 from frames.actions.frames import VersionNotWritable
+from frames.index.reader import DatasetIndex
 from frames.models import Frame, Grant, Version
 from frames.models.frame import ordinal_of
 from frames.search.compare import compare
@@ -43,6 +44,8 @@ def version_restore(request: SignedInRequest, dataset_uid: str, version_uid: str
         # No id has one, and PostgreSQL refuses to be asked for it.
         raise Http404
     source = access.version_or_404(request.user, dataset_uid, source_uid)
+    if frame_id and not version.dataset.frames.filter(frame_id=frame_id).exists():
+        raise Http404
     if not version.is_draft:
         return _choose_draft(request, version, source, frame_id)
 
@@ -86,6 +89,10 @@ def _lead(version: Version, source: Version, frame_id: str) -> list[str]:
             return [f"{version.name} does not have the frame {frame_id}, and gets it."]
         if any(ordinal in found.removed for ordinal in revisions):
             return [f"{source.name} does not have the frame {frame_id}. It is taken out."]
+        held = DatasetIndex(version.dataset).members(version)
+        if not any(ordinal in held for ordinal in revisions):
+            neither = f"Neither {version.name} nor {source.name} has the frame {frame_id}."
+            return [f"{neither} Nothing would change."]
         return [f"{frame_id} is the same in both. Nothing would change."]
     if not (found.added or found.removed or found.changed):
         return [f"{version.name} and {source.name} have the same frames. Nothing would change."]

@@ -115,6 +115,24 @@ def test_a_frame_is_restored_from_its_history(
     assert (event.actor, event.details["source"]) == (editor, release.uid)
 
 
+def test_a_frame_that_never_was_is_not_restored(
+    draft: Version, release: Version, browse: Browse, editor: User
+) -> None:
+    """Of a frame that neither version has the page does not say that it is the same in both."""
+    client = browse(editor)
+    for version in (draft, release):
+        restore = f"{address(version)}/restore/?from={release.uid}&id=nobody"
+        assert client.get(restore).status_code == 404
+        assert client.post(restore).status_code == 404
+    add_frames(draft, [make_frame("elsewhere")])
+    other = versions.create_version(
+        dataset=draft.dataset, name="other", parents=[release], actor=None
+    )
+    restore = f"{address(other)}/restore/?from={release.uid}&id=elsewhere"
+    asked = client.get(restore).content.decode()
+    assert "Neither other nor v1 has the frame elsewhere. Nothing would change." in asked
+
+
 def test_a_whole_version_is_restored_with_its_counts_told(
     draft: Version, release: Version, browse: Browse, editor: User
 ) -> None:
