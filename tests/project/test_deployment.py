@@ -53,6 +53,14 @@ def test_each_variable_of_the_site_is_a_setting(name: str) -> None:
     assert set(SITE[name]["environment"]) <= SETTINGS
 
 
+@pytest.mark.parametrize("name", SITE)
+def test_each_service_of_the_site_takes_what_the_operator_allows(name: str) -> None:
+    """What may be read and deleted is told to each alike; unset, nothing may be deleted."""
+    environment = SITE[name]["environment"]
+    assert environment["MEDIA_ALLOW"].startswith("${MEDIA_ALLOW:-")
+    assert environment["MEDIA_DELETE_ALLOW"] == "${MEDIA_DELETE_ALLOW:-}"
+
+
 def test_each_variable_of_the_image_is_a_setting() -> None:
     (block,) = re.findall(r"^ENV (.*)$", DOCKERFILE, flags=re.MULTILINE)
     names = set(re.findall(r"(\w+)=", block))
