@@ -222,6 +222,8 @@ else:
         # The planner takes a posting's range of keys for half a percent of the table, and compiles
         # for 0.6 s what runs for 5 ms.
         "options": "-c jit=off",
+        # What DATABASE_URL says, as in `?sslmode=verify-full`.
+        **_database.get("OPTIONS", {}),
     }
     # A pool and persistent connections exclude each other (Django refuses the pair).
     _database["CONN_MAX_AGE"] = 0

@@ -112,3 +112,12 @@ def test_postgresql_compiles_no_query() -> None:
         "settings.DATABASES['default']['OPTIONS']", DATABASE_URL="postgres://u:p@127.0.0.1/d"
     )
     assert options["options"] == "-c jit=off"
+
+
+def test_options_of_the_database_url_reach_postgresql() -> None:
+    options = read(
+        "settings.DATABASES['default']['OPTIONS']",
+        DATABASE_URL="postgres://u:p@127.0.0.1/d?sslmode=verify-full",
+    )
+    assert options["sslmode"] == "verify-full"
+    assert options["pool"]
