@@ -23,6 +23,7 @@ from frames.web.http import respond
 from frames.web.overlay import shapes_on
 from frames.web.pictures import pictures_of, ratio_of, shown_source
 from frames.web.text import count, moment, plural
+from frames.web.toolbar import VIEWS, Choice
 from frames.web.version_detail import may_edit, refused_json
 from frames.web.versions import version_json
 
@@ -44,19 +45,12 @@ if TYPE_CHECKING:
     from frames.web.pictures import Picture
 
 PAGE_SIZE: Final = 24
+GRID: Final = "grid"
 SIDES: Final[tuple[Side, ...]] = ("changed", "added", "removed")
 LABELS_SHOWN: Final = 50
+KEYS_SHOWN: Final = 8
+REGION_KINDS: Final = ("added", "removed", "moved", "relabelled", "edited")
 _CSV_HEAD: Final = ("change", "frame_id", "context_id", "timestamp", "what")
-
-
-@dataclass(frozen=True, slots=True)
-class Tab:
-    """One way of differing: how many frames do, and the address that shows them."""
-
-    side: str
-    text: str
-    url: str
-    is_current: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +63,9 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One frame that differs, with its picture and, where it changed, the shapes of both sides.
+    """One frame that differs, with its picture and, where it changed, what did.
 
+    `url` is the frame's page; `difference_url` is where a changed one is drawn before and after.
     `width` and `height` are of the shown source in px, 0 where they are unknown.
     """
 
@@ -79,10 +74,9 @@ class Difference:
     picture: Picture
     url: str
     earlier_url: str
+    difference_url: str
     width: int
     height: int
-    shapes_before: list[Shape]
-    shapes_after: list[Shape]
     changes: FrameChanges | None
     restore_url: str
 
@@ -100,9 +94,24 @@ class Difference:
         return self.frame_row.frame.frame_id
 
     @property
+    def context_id(self) -> str:
+        """What it is a part of."""
+        return self.frame_row.frame.context_id
+
+    @property
     def moment(self) -> str:
         """When it is."""
         return moment(self.frame_row.frame.timestamp)
+
+    @property
+    def shapes_before(self) -> list[Shape]:
+        """The regions it had, on the shown source."""
+        return _shapes(self.row.before, self.source)
+
+    @property
+    def shapes_after(self) -> list[Shape]:
+        """The regions it has, on the shown source."""
+        return _shapes(self.row.after, self.source)
 
     @property
     def lines(self) -> list[str]:
@@ -110,6 +119,13 @@ class Difference:
         if self.changes is None or self.row.before is None or self.row.after is None:
             return []
         return change_lines(self.row.before, self.row.after, self.changes)
+
+    @property
+    def summary(self) -> list[str]:
+        """What changed, in words that a row holds; of a frame that came or went, its regions."""
+        if self.changes is None:
+            return [plural(len(self.frame_row.frame.rois), "region")]
+        return summary_lines(self.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +154,29 @@ class ComparePage:
         ]
 
     @property
-    def tabs(self) -> list[Tab]:
-        """The three ways of differing."""
+    def tabs(self) -> list[Choice]:
+        """The three ways of differing, each with how many frames do."""
         return [
-            Tab(
+            Choice(
                 side,
                 f"{side.capitalize()} {count(len(getattr(self.comparison, side)))}",
                 self._url(side=side),
                 side == self.side,
             )
             for side in SIDES
+        ]
+
+    @property
+    def views(self) -> list[Choice]:
+        """The same frames as thumbnails or as a table."""
+        return [
+            Choice(
+                view,
+                name,
+                self._url(side=self.side, after=self.query.after, view=view),
+                view == self.query.view,
+            )
+            for view, name in VIEWS.items()
         ]
 
     @property
@@ -158,12 +187,12 @@ class ComparePage:
     @property
     def swapped_url(self) -> str:
         """The comparison the other way round."""
-        return compare_address(self.after, self.before)
+        return _address(self.after, self.before, view=self.query.view)
 
     @property
     def csv_url(self) -> str:
         """All that differs, as CSV."""
-        return self._url(format="csv")
+        return compare_address(self.before, self.after, {"format": "csv"})
 
     @property
     def summary(self) -> str:
@@ -216,7 +245,7 @@ class ComparePage:
         }
 
     def _url(self, **query: str) -> str:
-        return compare_address(self.before, self.after, query)
+        return _address(self.before, self.after, **{"view": self.query.view, **query})
 
 
 def version_compare(
@@ -237,15 +266,18 @@ def version_compare(
     side = request.GET.get("side") or next(
         (side for side in SIDES if getattr(comparison, side)), SIDES[0]
     )
-    if side not in SIDES:
+    view = request.GET.get("view") or GRID
+    if side not in SIDES or view not in VIEWS:
         raise Http404
     try:
-        query = FrameQuery.from_params({"group": GROUP_NONE, "after": request.GET.get("after", "")})
+        query = FrameQuery.from_params(
+            {"group": GROUP_NONE, "after": request.GET.get("after", ""), "view": view}
+        )
         found = compare.page(comparison, side, query, PAGE_SIZE)
     except QueryError as error:
         if as_json:
             return refused_json(error)
-        return redirect(compare_address(before, after, {"side": side}))
+        return redirect(_address(before, after, side=side, view=view))
     page = ComparePage(
         before=before,
         after=after,
@@ -253,7 +285,13 @@ def version_compare(
         comparison=comparison,
         deltas=compare.label_deltas(comparison),
         query=query,
-        items=_differences(before, after, found.items, may_edit=editable),
+        items=_differences(
+            before,
+            after,
+            found.items,
+            grid_url=_address(before, after, side=side, after=query.after),
+            may_edit=editable,
+        ),
         next=found.next,
         may_edit=editable,
     )
@@ -271,7 +309,7 @@ def version_compare_choice(request: SignedInRequest, dataset_uid: str) -> HttpRe
 
 
 def _differences(
-    before: Version, after: Version, rows: Sequence[ChangedRow], *, may_edit: bool
+    before: Version, after: Version, rows: Sequence[ChangedRow], *, grid_url: str, may_edit: bool
 ) -> list[Difference]:
     """Return what is shown of each frame; one query for all pictures."""
     shown = [shown_source((row.after or row.before).sources) for row in rows]  # type: ignore[union-attr]
@@ -282,17 +320,19 @@ def _differences(
         picture = pictures[source.pk]
         frame_row = row.after or row.before
         frame_id = frame_row.frame.frame_id if frame_row else ""
+        url = frame_address(after if row.after else before, frame_id, {})
         found.append(
             Difference(
                 row=row,
                 source=source,
                 picture=picture,
-                url=frame_address(after if row.after else before, frame_id, {}),
+                url=url,
                 earlier_url=frame_address(before, frame_id, {}) if row.before else "",
+                difference_url=f"{grid_url}#frame-{row.after.frame.pk}"
+                if row.before and row.after
+                else url,
                 width=source.width or picture.original_width,
                 height=source.height or picture.original_height,
-                shapes_before=_shapes(row.before, source),
-                shapes_after=_shapes(row.after, source),
                 changes=compare.frame_changes(row.before, row.after)
                 if row.before and row.after
                 else None,
@@ -302,6 +342,12 @@ def _differences(
             )
         )
     return found
+
+
+def _address(before: Version, after: Version, /, **query: str) -> str:
+    """Return a comparison's page with what differs from the defaults in its query."""
+    given = {name: value for name, value in query.items() if value and value != GRID}
+    return compare_address(before, after, given)
 
 
 def _shapes(row: FrameRow | None, source: Source) -> list[Shape]:
@@ -319,11 +365,30 @@ def change_lines(before: FrameRow, after: FrameRow, changes: FrameChanges) -> li
     ]
     old, new = before.frame.rois, after.frame.rois
     lines += [_region_line(change, old, new) for change in changes.regions]
-    lines += [f"{field} differs" for field in changes.fields]
+    lines += _field_lines(changes)
     return [
         line if number == 1 else f"{number} \N{MULTIPLICATION SIGN} {line}"
         for line, number in Counter(lines).items()
     ]
+
+
+def summary_lines(changes: FrameChanges) -> list[str]:
+    """Return what differs between two revisions of a frame: keys by name, regions by number.
+
+    A region that was moved and relabelled counts as both.
+    """
+    lines = []
+    if changes.meta:
+        keys = ", ".join(change.key for change in changes.meta[:KEYS_SHOWN])
+        more = len(changes.meta) - KEYS_SHOWN
+        lines.append(f"metadata: {keys}" + (f" and {count(more)} more" if more > 0 else ""))
+    numbers = Counter(kind for change in changes.regions for kind in change.kinds)
+    lines += [f"{plural(numbers[kind], 'region')} {kind}" for kind in REGION_KINDS if numbers[kind]]
+    return lines + _field_lines(changes)
+
+
+def _field_lines(changes: FrameChanges) -> list[str]:
+    return [f"{field} differ{'' if field.endswith('s') else 's'}" for field in changes.fields]
 
 
 def _shown(value: Any, *, is_there: bool) -> str:

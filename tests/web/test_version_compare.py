@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape, strip_tags
 
 from frames.actions import versions
 from tests.factories import add_frames, make_frame, make_version
@@ -50,6 +53,72 @@ def test_changes_are_told_in_words(address: str, browse: Browse, viewer: User) -
         assert text in body
     assert "light: none → &quot;dusk&quot;" in body
     assert "timestamp differs" in body
+
+
+@pytest.mark.parametrize(
+    ("side", "rows"),
+    [
+        ("changed", [("a-2", "drive/a", "00:00:00.067")]),
+        ("added", [("new", "drive/n", "00:00:00.000")]),
+        ("removed", [("b-0", "drive/b", "00:00:00.000"), ("b-1", "drive/b", "00:00:01.000")]),
+    ],
+)
+def test_frames_added_removed_and_changed_as_thumbnails_and_as_a_table(
+    address: str, browse: Browse, viewer: User, side: str, rows: list[tuple[str, str, str]]
+) -> None:
+    """A page with its own URL each, that leads to the other and keeps what is listed."""
+    client = browse(viewer)
+    thumbnails, table = f"{address}/?side={side}", f"{address}/?view=table&side={side}"
+    grid = client.get(thumbnails).content.decode()
+    page = client.get(table).content.decode()
+    assert f'href="{escape(table)}"' in grid
+    assert f'href="{thumbnails}"' in page
+    assert re.findall(r'<span class="card-name">(.*?)</span>', grid) == [row[0] for row in rows]
+    assert [tuple(cells[1:5]) for cells in table_cells(page)] == [(*row, side) for row in rows]
+
+
+def test_the_table_tells_what_changed_in_words(
+    project: Project, browse: Browse, viewer: User
+) -> None:
+    """Metadata keys by name, regions by number, and the frame leads to where they are drawn."""
+    meta = {f"key{n}": n for n in range(9)}
+    parent = make_version(
+        project, [make_frame("a", rois=_boxes("car", "bus", "van", "cat"), meta=meta)]
+    )
+    parent = versions.publish(parent, actor=None, reason="unchecked")
+    child = versions.create_version(
+        dataset=parent.dataset, name="child", parents=[parent], actor=None
+    )
+    rois = _boxes("truck", "lorry", "van")
+    rois[2]["poly"] = [500, 500, 510, 500, 510, 510, 500, 510]
+    add_frames(child, [make_frame("a", rois=rois, timestamp=5, meta={"light": "<dusk>"})])
+    address = f"/datasets/{parent.dataset.uid}/compare/{parent.uid}/{child.uid}/"
+    table = browse(viewer).get(address, {"view": "table"}).content.decode()
+    (cells,) = table_cells(table)
+    keys = "key0, key1, key2, key3, key4, key5, key6, key7 and 2 more"
+    assert cells[5].split("\n") == [
+        f"metadata: {keys}",
+        "1 region removed",
+        "1 region moved",
+        "2 regions relabelled",
+        "timestamp differs",
+        "sources differ",
+    ]
+    (difference,) = re.findall(r'<th scope="row"><a href="(.*?)"', table)
+    page, place = html.unescape(difference).split("#")
+    assert f'id="{place}"' in browse(viewer).get(page).content.decode()
+
+
+def table_cells(page: str) -> list[list[str]]:
+    """Return the words in each cell of the table of frames, a line for each line of a cell."""
+    body = page[page.index('<table class="frames') :] if "<table" in page else page
+    rows = re.findall(r"<tr>(.*?)</tr>", body, flags=re.DOTALL)
+    cells = [re.findall(r"<t[dh].*?</t[dh]>", row, flags=re.DOTALL) for row in rows]
+    return [
+        [strip_tags(cell.replace("</div><div>", "\n")).strip() for cell in row]
+        for row in cells
+        if not row[0].startswith('<th scope="col"')
+    ]
 
 
 @pytest.mark.parametrize(
@@ -96,6 +165,31 @@ def test_a_spreadsheet_takes_no_text_for_a_formula(
     assert rows[1][1:3] == ["'=1+1", "'@SUM(A1)"]
 
 
+def test_more_rows_come_alone_and_keep_the_view(
+    project: Project, browse: Browse, viewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frames.web.version_compare.PAGE_SIZE", 2)
+    root = versions.publish(make_version(project), actor=None, reason="unchecked")
+    child = versions.create_version(dataset=root.dataset, name="child", parents=[root], actor=None)
+    add_frames(child, [make_frame(f"f{n}") for n in range(5)])
+    address = f"/datasets/{root.dataset.uid}/compare/{root.uid}/{child.uid}/"
+    client = browse(viewer)
+    page = client.get(address, {"view": "table", "side": "added"}).content.decode()
+    found = [cells[1] for cells in table_cells(page)]
+    while more := re.findall(r'hx-get="(.*?)"', page):
+        following = html.unescape(more[0])
+        whole = client.get(following).content.decode()
+        page = client.get(following, headers={"HX-Request": "true"}).content.decode()
+        assert page.lstrip().startswith("<tr>")
+        assert "<table" not in page
+        assert table_cells(whole) == table_cells(page)
+        # From any page the thumbnails of the same frames are one step away.
+        place = following.partition("&after=")[2]
+        assert f'href="{address}?side=added&amp;after={place}"' in whole
+        found += [cells[1] for cells in table_cells(page)]
+    assert found == [f"f{n}" for n in range(5)]
+
+
 def test_pages_follow_each_other(
     project: Project, browse: Browse, viewer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +230,9 @@ def test_versions_of_two_datasets_are_not_found(
     assert browse(viewer).get(address).status_code == 404
 
 
-@pytest.mark.parametrize("query", ["side=none", "side=changed&after=garbage"])
+@pytest.mark.parametrize(
+    "query", ["side=none", "view=none", "side=changed&after=garbage", "view=table&after=garbage"]
+)
 def test_a_query_that_means_nothing_is_no_error_of_ours(
     address: str, browse: Browse, viewer: User, query: str
 ) -> None:
@@ -144,7 +240,10 @@ def test_a_query_that_means_nothing_is_no_error_of_ours(
     assert browse(viewer).get(f"{address}.json?{query}").status_code in (400, 404)
 
 
-def test_more_frames_make_no_more_queries(project: Project, browse: Browse, viewer: User) -> None:
+@pytest.mark.parametrize("view", ["grid", "table"])
+def test_more_frames_make_no_more_queries(
+    project: Project, browse: Browse, viewer: User, view: str
+) -> None:
     counts = []
     client = browse(viewer)
     for number in (2, 12):
@@ -156,7 +255,9 @@ def test_more_frames_make_no_more_queries(project: Project, browse: Browse, view
         )
         add_frames(child, [make_frame(f"f{n}") for n in range(number)])
         with CaptureQueriesContext(connection) as queries:
-            client.get(f"/datasets/{root.dataset.uid}/compare/{root.uid}/{child.uid}/")
+            client.get(
+                f"/datasets/{root.dataset.uid}/compare/{root.uid}/{child.uid}/", {"view": view}
+            )
         counts.append(len(queries))
     assert counts[0] == counts[1]
 
