@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 _FIRST_RUNS: Final = 64
 _MOST_RUNS: Final = 4096
+# A row of a model, with the objects around it.
+_ROW_BYTES: Final = 1_500
 
 
 class TermFrames(NamedTuple):
@@ -89,8 +91,6 @@ class DatasetIndex:
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         self._generation = (dataset.pk, dataset.generation)
-        self._keys: dict[str, Key | None] = {}
-        self._term_pks: dict[tuple[str, tuple[int, ...], str | None], list[int]] = {}
 
     # --- versions -----------------------------------------------------------------------
 
@@ -607,22 +607,29 @@ class DatasetIndex:
     # --- how ----------------------------------------------------------------------------
 
     def _key(self, name: str) -> Key | None:
-        if name not in self._keys:
-            self._keys[name] = Key.objects.filter(dataset=self.dataset, name=name).first()
-        return self._keys[name]
+        """Return a key, None where no frame has it. Queries: 0 or 1."""
+        slot = ("key", name, self._generation)
+        # In a tuple: that there is no such key is worth keeping, too.
+        found: tuple[Key | None] | None = cache.get(slot)
+        if found is None:
+            found = (Key.objects.filter(dataset=self.dataset, name=name).first(),)
+            cache.put(slot, found, _ROW_BYTES)
+        return found[0]
 
     def _terms(self, key: str, *, kinds: Sequence[int], value: str | None = "") -> list[int]:
-        """Return the terms of some kinds with a value, None for all values."""
+        """Return the terms of some kinds with a value, None for all values. Queries: 0 or 1."""
         found = self._key(key)
         if found is None:
             return []
-        asked = (key, tuple(kinds), value)
-        if asked not in self._term_pks:
+        slot = ("terms", key, tuple(kinds), value, self._generation)
+        pks: list[int] | None = cache.get(slot)
+        if pks is None:
             terms = Term.objects.filter(key=found, kind__in=kinds)
             if value is not None:
                 terms = terms.filter(value=value)
-            self._term_pks[asked] = list(terms.values_list("pk", flat=True))
-        return self._term_pks[asked]
+            pks = list(terms.values_list("pk", flat=True))
+            cache.put(slot, pks, 40 * len(pks))
+        return pks
 
     def _any(self, key: str) -> list[int]:
         """Return the terms whose union is every value of a key.

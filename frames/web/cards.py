@@ -358,8 +358,10 @@ def _tiles(version: Version, rows: Sequence[FrameRow], source: str) -> list[list
     policy = policy_for(project)
 
     def video_url(shown: Source) -> str:
+        if not shown.preview:
+            return ""
         spec = spec_for(shown, PREVIEW_EDGE_PX)
-        if not shown.preview or kind_of(spec.uri, spec.content_type) is not Kind.VIDEO:
+        if kind_of(spec.uri, spec.content_type) is not Kind.VIDEO:
             return ""
         try:
             policy.check(spec.uri)
