@@ -87,12 +87,13 @@ def lint_stages() -> list[Stage]:
 
 def test_stages() -> list[Stage]:
     """Return the stages that run tests."""
-    units = _pytest("-n", "2", "--ignore=tests/live", "--ignore=tests/browser")
+    both_cores = ("-n", "2")
+    units = _pytest(*both_cores, "--ignore=tests/live", "--ignore=tests/browser")
     return [
         Stage("units on SQLite", units),
         Stage("units on PostgreSQL", units, database=postgres),
-        Stage("live", _pytest("tests/live")),
-        Stage("browser", _pytest("tests/browser")),
+        Stage("live", _pytest(*both_cores, "tests/live")),
+        Stage("browser", _pytest(*both_cores, "tests/browser")),
     ]
 
 
