@@ -79,15 +79,12 @@ class Frame(models.Model):
         ]
         indexes = [
             models.Index(fields=["dataset", "frame_id"], name="frame_by_id"),
-            # With the key, so that an order is read off the index alone: the moments of 40
-            # contexts took 14 ms with a row looked up for each, and take 4.
+            # Without the key: indexes that cover a query are taken by a planner without statistics,
+            # and a frame's id was looked for along all timestamps: 1.2 s at ten million.
             models.Index(
-                fields=["dataset", "context_id", "timestamp", "frame_id", "id"],
-                name="frame_by_context",
+                fields=["dataset", "context_id", "timestamp", "frame_id"], name="frame_by_context"
             ),
-            models.Index(
-                fields=["dataset", "timestamp", "frame_id", "id"], name="frame_by_timestamp"
-            ),
+            models.Index(fields=["dataset", "timestamp", "frame_id"], name="frame_by_timestamp"),
         ]
 
     def __str__(self) -> str:
