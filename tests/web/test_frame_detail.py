@@ -307,9 +307,9 @@ def test_metadata_of_regions_and_times_are_written_as_they_came(
 ) -> None:
     """Values are JSON's, not Python's, and a number has its unit."""
     roi = {"label": ["car"], "poly": [0, 0, 9, 0, 9, 9, 0, 9], "sources": ["default"]}
-    roi["meta"] = {"of": None, "occluded": False}
+    roi["meta"] = {"by": None, "occluded": False}
     version = make_version(project, [make_frame("a", timestamp=33, rois=[roi])])
     page = f"/datasets/{version.dataset.uid}/versions/{version.uid}/frames/a/"
     body = browse(viewer).get(page).content.decode()
-    assert "of null · occluded false" in body
+    assert "by null · occluded false" in body
     assert "<dd>33 ms</dd>" in body
