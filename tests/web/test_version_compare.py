@@ -165,14 +165,19 @@ def test_a_spreadsheet_takes_no_text_for_a_formula(
     assert rows[1][1:3] == ["'=1+1", "'@SUM(A1)"]
 
 
+def five_added(project: Project) -> str:
+    """Return the address of a comparison that finds five added frames, without its last slash."""
+    root = versions.publish(make_version(project), actor=None, reason="unchecked")
+    child = versions.create_version(dataset=root.dataset, name="child", parents=[root], actor=None)
+    add_frames(child, [make_frame(f"f{n}") for n in range(5)])
+    return f"/datasets/{root.dataset.uid}/compare/{root.uid}/{child.uid}"
+
+
 def test_more_rows_come_alone_and_keep_the_view(
     project: Project, browse: Browse, viewer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("frames.web.version_compare.PAGE_SIZE", 2)
-    root = versions.publish(make_version(project), actor=None, reason="unchecked")
-    child = versions.create_version(dataset=root.dataset, name="child", parents=[root], actor=None)
-    add_frames(child, [make_frame(f"f{n}") for n in range(5)])
-    address = f"/datasets/{root.dataset.uid}/compare/{root.uid}/{child.uid}/"
+    address = f"{five_added(project)}/"
     client = browse(viewer)
     page = client.get(address, {"view": "table", "side": "added"}).content.decode()
     found = [cells[1] for cells in table_cells(page)]
@@ -194,10 +199,7 @@ def test_pages_follow_each_other(
     project: Project, browse: Browse, viewer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("frames.web.version_compare.PAGE_SIZE", 2)
-    root = versions.publish(make_version(project), actor=None, reason="unchecked")
-    child = versions.create_version(dataset=root.dataset, name="child", parents=[root], actor=None)
-    add_frames(child, [make_frame(f"f{n}") for n in range(5)])
-    address = f"/datasets/{root.dataset.uid}/compare/{root.uid}/{child.uid}.json?side=added"
+    address = f"{five_added(project)}.json?side=added"
     found, after = [], ""
     while after is not None:
         page = browse(viewer).get(f"{address}&after={after}").json()
