@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
+from tests.properties import tries
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
@@ -46,9 +48,11 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.DATABASES  # noqa: B018  read so that they are loaded
     # xdist's workers are to load theirs, with a state folder each.
     del os.environ["DJANGO_SETTINGS_MODULE"]
-    # A machine that is busy with other work makes no property false.
+    # A machine that is busy with other work makes no property false; and the fixtures of a test
+    # are the same for all its examples on purpose: each makes a dataset of its own.
+    quiet = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture]
     hypothesis.settings.register_profile(
-        "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+        "suite", tries(100), deadline=None, suppress_health_check=quiet
     )
     hypothesis.settings.load_profile("suite")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -33,6 +33,7 @@ from frames.models import (
 )
 from frames.search import defects
 from tests.factories import add_frames, make_frame, make_version
+from tests.properties import tries
 from tests.web.support import fail, make_preview
 
 if TYPE_CHECKING:
@@ -191,9 +192,7 @@ def brute_force(version: Version) -> dict[str, set[str]]:
     return dict(wanted)
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@tries(40)
 @given(history=st.lists(some_frames, min_size=1, max_size=3), parts=st.sampled_from([1, 2, 1000]))
 def test_findings_equal_brute_force(
     history: list[list[FrameData]], parts: int, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.db import transaction
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.actions import edits, jobs, versions
@@ -20,6 +20,7 @@ from frames.index.reader import DatasetIndex
 from frames.models import AuditEvent, Job, Version
 from frames.search import pages
 from tests.factories import add_frames, make_frame, make_version
+from tests.properties import tries
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -340,11 +341,7 @@ def test_who_edited_what_is_in_the_audit_log(draft: Version, editor: User) -> No
     assert events[1].details["frames"] == 3
 
 
-@settings(
-    max_examples=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@tries(30)
 @given(
     st.lists(
         st.tuples(st.sampled_from(EDITS), st.sets(st.integers(0, 5)), st.booleans()), max_size=5

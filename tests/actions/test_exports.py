@@ -18,7 +18,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import given
-from hypothesis import settings as settings_of_examples
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -36,6 +35,7 @@ from frames.search.errors import QueryError
 from frames.search.query import FrameQuery
 from tests.factories import add_frames, make_frame, make_version
 from tests.formats.test_singleframe import frames as frame_values
+from tests.properties import tries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -216,7 +216,7 @@ def as_floats(text: str | bytes) -> Any:
     return json.loads(text, parse_int=float)
 
 
-@settings_of_examples(max_examples=30)
+@tries(30)
 @given(values=st.lists(frame_values, min_size=1, max_size=3))
 def test_any_frame_comes_back_equal_from_the_database(values: list[dict[str, Any]]) -> None:
     values = [{**value, "id": f"f{number}"} for number, value in enumerate(values)]

@@ -15,7 +15,6 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import timezone
-from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, consumes, invariant, rule, run_state_machine_as_test
 
 from frames import tasks
@@ -35,6 +34,7 @@ from frames.models import AuditEvent, Dataset, Frame, Job, Preview, Project, Sou
 from frames.previews.storage import has_preview, save_preview
 from tests.actions.test_versions import Lineages, numbers
 from tests.factories import add_frames, make_frame, make_version
+from tests.properties import tries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -180,12 +180,7 @@ class Collections(Lineages):
 def test_what_remains_is_what_a_brute_force_model_needs() -> None:
     run_state_machine_as_test(
         Collections,
-        settings=settings(
-            max_examples=25,
-            stateful_step_count=20,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=tries(25, steps=20),
     )
 
 

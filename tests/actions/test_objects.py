@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from django.utils import timezone
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
@@ -19,6 +18,7 @@ from frames.formats.base import FrameData, SourceData
 from frames.media import MediaError, MediaPolicy, parse_uri, s3
 from frames.models import AuditEvent, Dataset, Job, PreviewReason, Source
 from tests.factories import add_frames, make_version
+from tests.properties import tries
 from tests.services import free_port
 
 if TYPE_CHECKING:
@@ -331,7 +331,7 @@ datasets = st.lists(
 )
 
 
-@hypothesis_settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@tries(40)
 @given(described=datasets, batch=st.integers(1, 3))
 def test_the_objects_that_go_are_those_of_a_brute_force_model(
     described: list[Any],

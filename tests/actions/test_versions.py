@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -25,6 +24,7 @@ from frames.index.check import check
 from frames.index.reader import DatasetIndex
 from frames.models import AuditEvent, Frame, Job, Version
 from tests.factories import add_frames, make_frame, make_version
+from tests.properties import tries
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -149,12 +149,7 @@ class Lineages(RuleBasedStateMachine):
 def test_random_lineages_hold_what_a_brute_force_model_holds() -> None:
     run_state_machine_as_test(
         Lineages,
-        settings=settings(
-            max_examples=20,
-            stateful_step_count=15,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=tries(20, steps=15),
     )
 
 

@@ -9,11 +9,12 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.formats import jsonstream
 from frames.formats.jsonstream import JsonStream, ValueProblem
+from tests.properties import tries
 
 TEXTS = st.text('{}[]:,"\\ abc\ud800', max_size=6)
 SCALARS = st.one_of(
@@ -53,7 +54,7 @@ def read(text: str, *, quickly: bool) -> list[str]:
     st.sampled_from([None, 0, 2]),
     st.integers(16, 400),
 )
-@settings(max_examples=300)
+@tries(300)
 def test_many_at_a_time_are_what_one_by_one_are(
     values: list[Any], indent: int | None, chunk_bytes: int
 ) -> None:

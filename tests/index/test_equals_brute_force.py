@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.actions.frames import change_membership, lock_draft
@@ -22,6 +22,7 @@ from frames.index.rows import TermSet, frame_terms, region_terms
 from frames.index.terms import ANY, TEXT, Token
 from frames.models import Dataset, Frame
 from tests.factories import add_frames, make_version
+from tests.properties import tries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -211,9 +212,7 @@ def assert_reader_equals_rows(dataset: Dataset, ranges: Iterable[tuple[float, fl
     }
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@tries(40)
 @given(history=steps, ranges=st.lists(st.tuples(NUMBERS, NUMBERS), max_size=3))
 def test_index_equals_rows_through_writes_deletes_and_children(
     history: list[tuple[str, Any]], ranges: list[tuple[float, float]]
@@ -229,9 +228,7 @@ def test_index_equals_rows_through_writes_deletes_and_children(
     assert_reader_equals_rows(dataset, ranges)
 
 
-@settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@tries(10)
 @given(history=steps)
 def test_a_rebuilt_index_equals_the_one_that_grew(history: list[tuple[str, Any]]) -> None:
     dataset, _ = play(history)
@@ -241,9 +238,7 @@ def test_a_rebuilt_index_equals_the_one_that_grew(history: list[tuple[str, Any]]
     assert_reader_equals_rows(dataset, [(0.0, 1.0), (-1.0, 300.0)])
 
 
-@settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@tries(10)
 @given(history=steps)
 def test_texts_beyond_the_limit_of_a_key_are_found_through_hash_buckets(
     history: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.actions.frames import lock_dataset
@@ -21,12 +21,11 @@ from frames.index.removal import Removal
 from frames.models import Dataset, Frame, Identities, Key, Posting, RegionOffsets, Source, Term
 from tests.factories import add_frames, make_frame, make_version
 from tests.index.test_equals_brute_force import assert_reader_equals_rows, batches, play, steps
+from tests.properties import tries
 
 pytestmark = pytest.mark.django_db
 
-histories = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+histories = tries(25)
 
 
 def unheld(dataset: Dataset) -> BitMap:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.index.reader import DatasetIndex
@@ -22,6 +22,7 @@ from frames.search.builder import (
 from frames.search.errors import QueryError
 from frames.search.lucene import frames_matching
 from tests.factories import make_frame, make_version
+from tests.properties import tries
 from tests.search import brute
 
 PRINTED = st.text(min_size=1).filter(lambda text: text.isprintable() and text.strip() != "")
@@ -59,13 +60,13 @@ frame_filters = st.builds(
 builders = st.builds(Builder, st.lists(frame_filters, min_size=1, max_size=3).map(tuple))
 
 
-@settings(max_examples=300)
+@tries(300)
 @given(builders)
 def test_a2_cards_come_back_from_their_text(builder: Builder) -> None:
     assert from_text(to_text(builder)) == builder
 
 
-@settings(max_examples=300)
+@tries(300)
 @given(st.one_of(st.text(), st.text('ab:()"*ORAND NOTrois[].0 1', max_size=30)))
 def test_any_text_is_a_builder_whose_text_is_read_the_same(text: str) -> None:
     builder = from_text(text)
@@ -80,7 +81,7 @@ def test_what_cannot_be_read_stays_as_it_was_typed(text: str) -> None:
 
 
 @pytest.mark.django_db
-@settings(max_examples=40)
+@tries(40)
 @given(brute.datasets(), st.lists(brute.filters(), min_size=3, max_size=3))
 def test_a_text_means_the_same_after_the_builder_has_written_it(
     frames: list[Any], asked: list[brute.Filter]

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.actions import versions
 from frames.search import compare
 from frames.search.query import FrameQuery
 from tests.factories import add_frames, make_frame, make_version
+from tests.properties import tries
 
 if TYPE_CHECKING:
     from frames.formats.base import FrameData
@@ -58,9 +59,7 @@ def frames(content: dict[str, list[str]]) -> list[FrameData]:
     return [make_frame(name, labels=labels) for name, labels in content.items()]
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@tries(40)
 @given(contents, contents, contents)
 def test_a_comparison_equals_that_of_dictionaries(
     base: dict[str, list[str]], one: dict[str, list[str]], other: dict[str, list[str]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.models import Frame, Version
@@ -14,6 +14,7 @@ from frames.search.explain import ClauseResult, explain, without_one
 from frames.search.pages import FrameRow
 from frames.search.query import FrameQuery
 from tests.factories import make_frame, make_version
+from tests.properties import tries
 from tests.search import brute
 
 pytestmark = pytest.mark.django_db
@@ -88,7 +89,7 @@ def test_version_that_wrote_the_frame_is_known(version: Version) -> None:
     assert clause.matched
 
 
-@settings(max_examples=50)
+@tries(50)
 @given(brute.datasets(), brute.filters("rois"), brute.filters())
 def test_explanation_of_50_random_filters_equals_brute_force(
     frames: list[Any], region: brute.Filter, whole: brute.Filter
@@ -105,7 +106,7 @@ def test_explanation_of_50_random_filters_equals_brute_force(
         assert [each.matched for each in alone] == [not brute.holds(whole, plain[name])]
 
 
-@settings(max_examples=50)
+@tries(50)
 @given(
     brute.datasets(),
     st.lists(st.lists(brute.filters(), min_size=1, max_size=3), min_size=1, max_size=3),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.index.bins import BINS_MAX, Bucket, edges_of
@@ -23,6 +23,7 @@ from frames.search.facets import Facet, facet, facets, similar_names
 from frames.search.lucene import frames_matching
 from frames.search.query import FrameQuery
 from tests.factories import add_frames, make_frame, make_version
+from tests.properties import tries
 from tests.search import brute
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _has_below(frame: dict[str, Any], key: str) -> bool:
     return bool(deep - own)
 
 
-@settings(max_examples=25)
+@tries(25)
 @given(
     frames=brute.datasets(),
     asked=st.one_of(st.none(), brute.filters()),
@@ -163,7 +164,7 @@ def _all_keys(version: Version) -> list[str]:
     ]
 
 
-@settings(max_examples=15)
+@tries(15)
 @given(frames=brute.datasets(), asked=st.one_of(st.none(), brute.filters()))
 def test_each_click_finds_the_frames_that_were_counted(
     frames: list[Any], asked: brute.Filter | None
@@ -403,7 +404,7 @@ def test_one_wrong_timestamp_does_not_squeeze_the_others() -> None:
     assert sum(own.frames) == 61
 
 
-@settings(max_examples=20)
+@tries(20)
 @given(st.lists(numbers, min_size=1, max_size=25), st.floats(0, 300))
 def test_numbers_of_any_spread_are_counted_exactly(held: list[float], low: float) -> None:
     """Versions that share a dataset have edges of their own, over postings that both share."""

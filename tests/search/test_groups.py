@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.index.cache import cache
@@ -16,6 +16,7 @@ from frames.search import groups, pages
 from frames.search.errors import QueryError
 from frames.search.query import FrameQuery, encode_after
 from tests.factories import add_frames, make_frame, make_version
+from tests.properties import tries
 from tests.search.test_order_by_key import KEYS, frames_of, specs, values_in
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ pytestmark = pytest.mark.django_db
 # The index's kinds to the ranks that values_in gives.
 RANKS = {1: 0, 2: 1, 0: 2}
 SCOPES = ["any", "every", "none"]
-examples = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+examples = tries(200)
 
 
 def all_groups(version: Version, query: FrameQuery, limit: int) -> list[GroupRow]:
@@ -107,7 +106,7 @@ contexts = st.lists(
 
 
 @pytest.mark.usefixtures("way")
-@settings(examples, max_examples=70)
+@tries(70)
 @given(
     spec=contexts, scope=st.sampled_from(SCOPES), descending=st.booleans(), limit=st.integers(1, 3)
 )

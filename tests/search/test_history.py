@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.actions import imports, versions
@@ -17,6 +17,7 @@ from frames.search.errors import QueryError
 from frames.search.history import history_page
 from frames.search.query import encode_after
 from tests.factories import add_frames, make_frame, make_version
+from tests.properties import tries
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -146,9 +147,7 @@ def test_a_place_outside_of_the_dataset_is_an_end_of_it(place: int) -> None:
         assert len(page.items) == (place > 0)
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@tries(20)
 @given(steps=st.lists(st.sampled_from(["write", "snapshot", "branch", "delete"]), max_size=10))
 def test_holders_equal_brute_force(steps: list[str]) -> None:
     draft = make_version(frames=[revision(0)])

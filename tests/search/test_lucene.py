@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.formats.base import SourceData
@@ -22,6 +22,7 @@ from frames.search import lucene, syntax
 from frames.search.errors import QueryError
 from frames.search.lucene import frames_matching, regions_matching
 from tests.factories import add_frames, make_frame, make_version
+from tests.properties import tries
 from tests.search import brute
 
 pytestmark = pytest.mark.django_db
@@ -186,10 +187,10 @@ def test_a_query_finds_its_frames(version: Version, text: str, wanted: set[str])
 def test_a_query_that_cannot_be_answered_says_why_within_a_second(
     version: Version, text: str, said: str
 ) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(QueryError, match=said):
         search(version, text)
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_a_syntax_error_tells_its_place(version: Version) -> None:
@@ -209,9 +210,9 @@ def pattern(text: str) -> Pattern:
 
 def test_many_wildcards_take_no_time() -> None:
     matches = pattern("*a" * 50 + "b").matches
-    start = time.monotonic()
+    start = time.process_time()
     assert not matches("a" * 255)
-    assert time.monotonic() - start < 0.1
+    assert time.process_time() - start < 0.1
 
 
 @given(st.text("ab*?", max_size=8), st.text("ab", max_size=10))
@@ -227,7 +228,7 @@ def test_what_a_prefix_begins_lies_before_the_text_after_it(prefix: str, rest: s
     assert end is None or not end.startswith(prefix)
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@tries(50)
 @given(st.text("ab%_[]*?\\éＡ", max_size=6))
 def test_the_database_and_python_agree_on_a_pattern(version: Version, text: str) -> None:
     """What is special to LIKE and GLOB is plain in a value."""
@@ -244,7 +245,7 @@ def test_the_database_and_python_agree_on_a_pattern(version: Version, text: str)
     assert contexts == {each for each in ["drive", "other", *ids] if pattern(text).matches(each)}
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@tries(40)
 @given(brute.datasets(), st.lists(brute.filters(), min_size=5, max_size=5))
 def test_200_random_filters_equal_brute_force(frames: list[Any], asked: list[brute.Filter]) -> None:
     version = make_version(frames=frames)
@@ -256,7 +257,7 @@ def test_200_random_filters_equal_brute_force(frames: list[Any], asked: list[bru
         }, text
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@tries(30)
 @given(brute.datasets(), st.lists(brute.filters(), min_size=3, max_size=3))
 def test_filters_equal_brute_force_where_texts_are_in_hash_buckets(
     monkeypatch: pytest.MonkeyPatch, frames: list[Any], asked: list[brute.Filter]
@@ -266,7 +267,7 @@ def test_filters_equal_brute_force_where_texts_are_in_hash_buckets(
     test_200_random_filters_equal_brute_force.hypothesis.inner_test(frames, asked)  # type: ignore[attr-defined]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@tries(60)
 @given(brute.datasets(), brute.filters("sources"))
 def test_sources_asked_of_the_database_equal_brute_force(
     monkeypatch: pytest.MonkeyPatch, frames: list[Any], asked: brute.Filter
@@ -279,7 +280,7 @@ def test_sources_asked_of_the_database_equal_brute_force(
     assert search(version, brute.text_of(whole)) == wanted
 
 
-@settings(max_examples=40)
+@tries(40)
 @given(brute.datasets(), brute.filters("rois"))
 def test_regions_that_match_equal_brute_force(frames: list[Any], asked: brute.Filter) -> None:
     version = make_version(frames=frames)
@@ -397,7 +398,6 @@ def test_any_text_is_answered_or_refused(text: str) -> None:
         assert 0 <= error.position <= len(text)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1))
 def test_a_quoted_value_means_itself(text: str) -> None:
     (leaf,) = syntax.leaves(syntax.parse(f"meta.x:{syntax.phrase(text)}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.actions import versions
@@ -13,6 +13,7 @@ from frames.index import membership
 from frames.models import Frame, Version
 from frames.search.merge import Rule, unite
 from tests.factories import add_frames, make_frame, make_version
+from tests.properties import tries
 
 if TYPE_CHECKING:
     from pyroaring import BitMap
@@ -50,9 +51,7 @@ def named(version: Version, frames: BitMap) -> dict[str, int]:
     return {row.frame_id: row.ordinal for row in rows}
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@tries(30)
 @given(
     changes=st.lists(st.tuples(ids, ids), min_size=2, max_size=4),
     chosen=st.dictionaries(st.integers(0, 9), st.integers(0, 4)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.formats.base import SourceData
@@ -17,6 +17,7 @@ from frames.search import pages
 from frames.search.errors import QueryError
 from frames.search.query import FrameQuery, encode_after
 from tests.factories import add_frames, make_frame, make_version
+from tests.properties import tries
 
 if TYPE_CHECKING:
     from frames.formats.base import FrameData
@@ -58,9 +59,7 @@ specs = st.lists(
     st.tuples(metas, rois, st.sampled_from([None, 480, 481, 1080]), metas, st.booleans()),
     max_size=16,
 )
-examples = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+examples = tries(100)
 
 
 def frames_of(spec: list[Any]) -> list[FrameData]:

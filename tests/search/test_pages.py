@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.actions import versions
@@ -19,6 +19,7 @@ from frames.search import pages
 from frames.search.errors import QueryError
 from frames.search.query import FrameQuery, encode_after
 from tests.factories import add_frames, make_frame, make_version
+from tests.properties import tries
 
 if TYPE_CHECKING:
     from frames.formats.base import FrameData
@@ -89,9 +90,7 @@ def stored(version: Version, frames: list[FrameData], label: str) -> list[tuple[
     ]
 
 
-examples = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+examples = tries(30)
 
 
 @pytest.mark.usefixtures("way")

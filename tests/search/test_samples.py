@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.index.bitmaps import BitMap
@@ -17,6 +17,7 @@ from frames.search import samples
 from frames.search.errors import QueryError
 from frames.search.query import FrameQuery
 from tests.factories import add_frames, make_frame, make_version
+from tests.properties import tries
 from tests.search.test_groups import RANKS
 from tests.search.test_order_by_key import KEYS, frames_of, specs, values_in
 
@@ -45,9 +46,7 @@ def all_samples(version: Version, query: FrameQuery) -> list[Sample]:
         query = replace(query, after=page.next)
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@tries(200)
 @given(
     spec=specs,
     key=st.sampled_from(KEYS),

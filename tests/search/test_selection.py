@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.models import Frame
@@ -15,15 +15,14 @@ from frames.search.errors import QueryError
 from frames.search.query import FrameQuery
 from frames.search.selection import selected_frames, selection_of
 from tests.factories import add_frames, make_frame, make_version
+from tests.properties import tries
 from tests.search.test_groups import SCOPES, is_shown
 from tests.search.test_order_by_key import KEYS, frames_of, specs, values_in
 from tests.search.test_samples import MATCHES, all_samples
 
 pytestmark = pytest.mark.django_db
 
-examples = settings(
-    max_examples=70, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+examples = tries(70)
 
 
 def ids(version: Any, query: FrameQuery) -> set[str]:

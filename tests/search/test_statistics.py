@@ -9,7 +9,7 @@ import pytest
 from django.core.cache import cache as shared_cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.index.cache import cache
@@ -20,6 +20,7 @@ from frames.search.lucene import frames_matching
 from frames.search.query import FrameQuery
 from frames.search.statistics import Count, Statistics, StatisticsQuery, statistics
 from tests.factories import make_frame, make_version
+from tests.properties import tries
 from tests.search import brute
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def assert_equals_frames(
         assert found.missing == sum(not having_any(f, region, key) for f, region in counted)
 
 
-@settings(max_examples=40)
+@tries(40)
 @given(
     frames=brute.datasets(),
     asked=st.one_of(st.none(), brute.filters()),

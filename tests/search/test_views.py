@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.actions import versions
@@ -23,6 +23,7 @@ from frames.search.query import encode_after
 from frames.search.view_definition import Definition, DefinitionError
 from frames.search.view_order import Turns, apportion, permuted
 from tests.factories import add_frames, make_frame, make_version
+from tests.properties import tries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -366,7 +367,7 @@ def two(project: Project) -> list[Version]:
 
 
 def test_iterations_that_end_give_every_frame_of_their_share_once(two: list[Version]) -> None:
-    @settings(max_examples=60)
+    @tries(60)
     @given(
         iteration=parts,
         filters=st.lists(st.tuples(WEIGHTS, bounds), min_size=1, max_size=3),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from frames.actions import views
@@ -18,6 +18,7 @@ from frames.search.query import encode_after
 from frames.search.view_definition import Definition, Scope
 from frames.web import view_list
 from frames.web.view_list import ViewQuery
+from tests.properties import tries
 from tests.web.support import HOSTILE
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def test_w1_headings_name_their_sort_so_that_the_browser_takes_no_other(
     assert 'href="/views/?sort=-created">Created' in page
 
 
-@settings(max_examples=100, deadline=None)
+@tries(100)
 @given(
     st.lists(st.sampled_from(list(view_list.COLUMNS)), unique=True),
     st.lists(st.one_of(st.just(0), st.sampled_from(view_list.WIDTHS)), min_size=6, max_size=6),
