@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -14,7 +15,7 @@ from frames.index import membership, regions, store
 from frames.index.bitmaps import SEGMENT_BITS, SEGMENT_SIZE, from_array, load, to_array, union
 from frames.index.cache import cache
 from frames.index.numbers import bounds
-from frames.index.regions import RegionSet
+from frames.index.regions import Offsets, RegionSet
 from frames.index.rows import frames_with_text, read_rows, region_terms
 from frames.index.terms import (
     ANY,
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from frames.index.store import SourceCondition
     from frames.models import Dataset
 
+# Buckets of numbers whose union is kept: the range [20, 80] is 256 buckets, and 16 blocks.
+_BLOCK: Final = 16
 _FIRST_RUNS: Final = 64
 _MOST_RUNS: Final = 4096
 # A row of a model, with the objects around it.
@@ -78,6 +81,35 @@ class Run(NamedTuple):
     kind: int
     value: str | float
     frames: BitMap
+
+
+class _Buckets(NamedTuple):
+    """The terms of a range of numbers: those inside it, as far as possible by blocks, and edges.
+
+    A block is _BLOCK neighbours whose union is kept, so that a range of hundreds of buckets is a
+    union of a few large sets. `edges` have the bucket's own number; each number is looked at.
+    """
+
+    blocks: list[tuple[int, ...]]
+    inner: list[int]
+    edges: dict[int, float]
+
+
+class _BySegment:
+    """Regions that come piece by piece; their union is made once."""
+
+    def __init__(self) -> None:
+        self._parts: defaultdict[int, list[BitMap]] = defaultdict(list)
+
+    def append(self, segment: int, regions: BitMap) -> None:
+        self._parts[segment].append(regions)
+
+    def add(self, regions: RegionSet) -> None:
+        for segment, bitmap in regions.segments.items():
+            self._parts[segment].append(bitmap)
+
+    def union(self) -> RegionSet:
+        return RegionSet({segment: union(parts) for segment, parts in self._parts.items()})
 
 
 class DatasetIndex:
@@ -200,11 +232,21 @@ class DatasetIndex:
 
         Buckets that lie inside are taken whole; of the two at the edges each number is looked at.
         """
-        inner, edges = self._number_terms(key, low, high)
-        found = [self._union(inner)]
-        for pk, _, data, numbers in store.postings_of(list(edges), numbers=True):
-            found.append(_in_range(data, numbers, edges[pk], low, high))
+        wanted = self._numbers_between(key, low, high)
+        found = [self._block(block) for block in wanted.blocks]
+        found += self._postings(wanted.inner).values()
+        for pk, _, data, numbers in store.postings_of(list(wanted.edges), numbers=True):
+            found.append(_in_range(data, numbers, wanted.edges[pk], low, high))
         return union(found)
+
+    def _block(self, term_pks: tuple[int, ...]) -> BitMap:
+        slot = ("block", term_pks[0], self._generation)
+        found: BitMap | None = cache.get(slot)
+        if found is None:
+            # Straight from the rows: the postings of single buckets are not what is wanted next.
+            found = union(load(data) for _, _, data, _ in store.postings_of(term_pks))
+            cache.put(slot, found, len(found.serialize()))
+        return found
 
     def walk(
         self, key: str, *, after: str | None = None, descending: bool = False, first: int = 64
@@ -422,13 +464,19 @@ class DatasetIndex:
         return self._kept_regions(slot, lambda: self._region_number_range(key, low, high))
 
     def _region_number_range(self, key: str, low: float, high: float) -> RegionSet:
-        inner, edges = self._number_terms(key, low, high)
-        found = self._region_union(inner)
-        for pk, segment, data, numbers in store.postings_of(list(edges), numbers=True):
-            inside = _in_range(data, numbers, edges[pk], low, high)
-            if inside:
-                found = found | RegionSet({segment: inside})
-        return found
+        wanted = self._numbers_between(key, low, high)
+        parts = _BySegment()
+        for block in wanted.blocks:
+            parts.add(self._region_block(block))
+        parts.add(self._region_union(wanted.inner))
+        for pk, segment, data, numbers in store.postings_of(list(wanted.edges), numbers=True):
+            if inside := _in_range(data, numbers, wanted.edges[pk], low, high):
+                parts.append(segment, inside)
+        return parts.union()
+
+    def _region_block(self, term_pks: tuple[int, ...]) -> RegionSet:
+        slot = ("region block", term_pks[0], self._generation)
+        return self._kept_regions(slot, lambda: self._region_union(term_pks))
 
     def region_counts_by_text(self, key: str, frames: BitMap) -> dict[str, int]:
         """Return how many regions of the given frames have each text of a region key.
@@ -639,33 +687,32 @@ class DatasetIndex:
         every = self._terms(key, kinds=(ANY,), value=None)
         return every or self._terms(key, kinds=(TEXT, HASH_BUCKET), value=None)
 
-    def _number_terms(
-        self, key: str, low: float, high: float
-    ) -> tuple[list[int], dict[int, float]]:
-        """Return the terms of the buckets inside [low, high], and of those across an edge.
-
-        The latter with their bucket's own number.
-        """
+    def _numbers_between(self, key: str, low: float, high: float) -> _Buckets:
+        """Return the terms of the buckets that hold a number in [low, high]. Queries: 0 to 2."""
         found = self._key(key)
-        inner: list[int] = []
-        edges: dict[int, float] = {}
         if found is None or not low <= high:
-            return inner, edges
-        for pk, number, least, greatest in self._buckets(found):
-            if low <= least and greatest <= high:
-                inner.append(pk)
-            elif least <= high and low <= greatest:
-                edges[pk] = number
-        return inner, edges
+            return _Buckets([], [], {})
+        buckets = self._buckets(found)
+        met = [at for at, (*_, least, most) in enumerate(buckets) if least <= high and low <= most]
+        inside = [at for at in met if low <= buckets[at][2] and buckets[at][3] <= high]
+        first, end = (inside[0], inside[-1] + 1) if inside else (0, 0)
+        starts = range(-(-first // _BLOCK) * _BLOCK, end - _BLOCK + 1, _BLOCK)
+        blocks = [tuple(pk for pk, *_ in buckets[at : at + _BLOCK]) for at in starts]
+        blocked = {pk for block in blocks for pk in block}
+        return _Buckets(
+            blocks,
+            [pk for pk, *_ in buckets[first:end] if pk not in blocked],
+            {pk: number for pk, number, *_ in (buckets[at] for at in met if not first <= at < end)},
+        )
 
     def _buckets(self, key: Key) -> list[tuple[int, float, float, float]]:
-        """Return (term, number, least, greatest) of each bucket of a key. Queries: 0 or 1."""
+        """Return (term, number, least, greatest) of a key's buckets by size. Queries: 0 or 1."""
         slot = ("buckets", key.pk, self._generation)
         found: list[tuple[int, float, float, float]] | None = cache.get(slot)
         if found is None:
             terms = Term.objects.filter(key=key, number__isnull=False)
-            numbers = [(pk, number or 0.0) for pk, number in terms.values_list("pk", "number")]
-            found = [(pk, number, *bounds(number)) for pk, number in numbers]
+            numbers = [(number or 0.0, pk) for pk, number in terms.values_list("pk", "number")]
+            found = [(pk, number, *bounds(number)) for number, pk in sorted(numbers)]
             cache.put(slot, found, 200 * len(found))
         return found
 
@@ -714,10 +761,10 @@ class DatasetIndex:
         return sets
 
     def _region_union(self, term_pks: Sequence[int]) -> RegionSet:
-        found: dict[int, list[BitMap]] = {}
+        parts = _BySegment()
         for _, segment, data, _ in store.postings_of(term_pks):
-            found.setdefault(segment, []).append(load(data))
-        return RegionSet({segment: union(parts) for segment, parts in found.items()})
+            parts.append(segment, load(data))
+        return parts.union()
 
     def _kept_regions(self, slot: Hashable, make: Callable[[], RegionSet]) -> RegionSet:
         """Return regions from the cache, or make them and keep them there."""
@@ -743,11 +790,12 @@ class DatasetIndex:
 
     def _offsets(self) -> Mapping[int, UInt32Array]:
         slot = ("offsets", self._generation)
-        found = cache.get(slot)
+        found: Offsets | None = cache.get(slot)
         if found is None:
-            rows = store.segments_of(RegionOffsets, self.dataset.pk, "offsets")
-            found = {segment: np.frombuffer(data, dtype="<u4") for segment, data in rows}
-            cache.put(slot, found, sum(len(data) for _, data in rows))
+            found = Offsets()
+            for segment, data in store.segments_of(RegionOffsets, self.dataset.pk, "offsets"):
+                found.add(segment, np.frombuffer(data, dtype="<u4"))
+            cache.put(slot, found, found.size_bytes)
         return found
 
 

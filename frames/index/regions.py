@@ -7,6 +7,7 @@ times slower: every frame would open a container of its own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,7 @@ import numpy as np
 from frames.index.bitmaps import SEGMENT_BITS, BitMap, from_array, to_array, union
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     import numpy.typing as npt
 
@@ -23,6 +24,43 @@ if TYPE_CHECKING:
 
 # From so many neighbours on, on average, ranges are sooner made than every region's number.
 _FRAMES_PER_RUN: Final = 8
+# From one in so many regions on they are sooner looked up in a table of all than searched.
+_SPARSE: Final = 48
+
+
+class Offsets(Mapping[int, "UInt32Array"]):
+    """The number of the first region of each frame of a segment, and one more at its end.
+
+    (frames + 1,) uint32 by segment. Kept as how many regions each frame has, a byte each as a
+    rule: the offsets of ten million frames are 40 MB, which a cache should not spend on them. Each
+    look-up takes 0.1 ms.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[int, npt.NDArray[np.unsignedinteger]] = {}
+
+    def add(self, segment: int, offsets: UInt32Array) -> None:
+        """Keep the offsets of a segment."""
+        counts = np.diff(offsets)
+        smallest = np.min_scalar_type(int(counts.max(initial=0)))
+        self._counts[segment] = counts.astype(smallest)
+
+    @property
+    def size_bytes(self) -> int:
+        """What is kept."""
+        return sum(counts.nbytes for counts in self._counts.values())
+
+    def __getitem__(self, segment: int) -> UInt32Array:
+        counts = self._counts[segment]
+        offsets = np.zeros(len(counts) + 1, dtype=np.uint32)
+        np.cumsum(counts.astype(np.uint32), out=offsets[1:])
+        return offsets
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._counts)
+
+    def __len__(self) -> int:
+        return len(self._counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,5 +208,9 @@ def _begins(rows: UInt32Array) -> npt.NDArray[np.intp]:
 
 def _rows_of(bitmap: BitMap, offsets: UInt32Array) -> UInt32Array:
     """Return, for each region, its frame's row in the segment; equal rows stand together."""
-    rows = np.searchsorted(offsets, to_array(bitmap), side="right") - 1
-    return rows.astype(np.uint32)
+    regions = to_array(bitmap)
+    if len(regions) * _SPARSE < offsets[-1]:
+        rows = np.searchsorted(offsets, regions, side="right") - 1
+        return rows.astype(np.uint32)
+    every = np.repeat(np.arange(len(offsets) - 1, dtype=np.uint32), np.diff(offsets))
+    return every[regions]

@@ -474,16 +474,19 @@ def context_edges(
     return fetch(" UNION ALL ".join([probe] * len(context_ids)), params)
 
 
-def segments_of(model: type[models.Model], owner_pk: int, column: str) -> list[tuple[int, bytes]]:
-    """Return (segment, bytes of a column) of all of an owner's rows, in order."""
-    return [
-        (row & SEGMENT_MASK, data)
-        for row, data in fetch(
+def segments_of(
+    model: type[models.Model], owner_pk: int, column: str
+) -> Iterator[tuple[int, bytes]]:
+    """Yield (segment, bytes of a column) of all of an owner's rows, in order, as they are read."""
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(
             f"SELECT id, {column} FROM {model._meta.db_table} "
             "WHERE id >= %s AND id < %s ORDER BY id",
             [row_id(owner_pk, 0), row_id(owner_pk + 1, 0)],
         )
-    ]
+        while rows := cursor.fetchmany(_STREAMED_ROWS):
+            for row, data in rows:
+                yield row & SEGMENT_MASK, data
 
 
 def bitmaps_of_versions(version_pks: Sequence[int]) -> list[bytes]:

@@ -20,8 +20,8 @@ from frames.index.reader import DatasetIndex
 from frames.index.rebuild import reindex
 from frames.index.rows import TermSet, frame_terms, region_terms
 from frames.index.terms import ANY, TEXT, Token
-from frames.models import Dataset, Frame
-from tests.factories import add_frames, make_version
+from frames.models import Dataset, Frame, Project
+from tests.factories import add_frames, make_frame, make_version
 from tests.properties import tries
 
 if TYPE_CHECKING:
@@ -254,8 +254,6 @@ def test_texts_beyond_the_limit_of_a_key_are_found_through_hash_buckets(
 
 def test_regions_are_found_through_hash_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Region keys overflow too: track ids, say, of which there are as many as tracks."""
-    from tests.factories import make_frame
-
     monkeypatch.setattr("frames.index.writer.TEXTS_PER_KEY_MAX", 2)
     monkeypatch.setattr(terms_module, "HASH_BUCKETS", 2)
     frames = [
@@ -278,8 +276,6 @@ def test_regions_are_found_through_hash_buckets(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_frame_past_a_segments_end_is_found() -> None:
     """Two segments, the second reached by a batch that crosses into it."""
-    from tests.factories import make_frame
-
     version = make_version()
     Dataset.objects.filter(pk=version.dataset_id).update(next_ordinal=65_534)
     version.dataset.refresh_from_db()
@@ -292,3 +288,38 @@ def test_a_frame_past_a_segments_end_is_found() -> None:
     assert sorted(index.text("label", "car")) == [65_535, 65_536, 65_538]
     assert sorted(index.number_range("meta.n", 2.0, 4.2)) == [65_536, 65_537]
     assert index.region_counts(index.members(version)).tolist() == [0, 1, 2, 0, 1]
+
+
+@pytest.fixture
+def spread(project: Project) -> tuple[DatasetIndex, list[float], list[list[float]]]:
+    """Numbers over some hundred buckets: one a frame, and three of each frame's regions."""
+    numbers = [round(-40 + n * 0.37, 2) for n in range(300)]
+    confidences = [[(n * k) % 997 / 997 for k in (1, 7, 31)] for n in range(300)]
+    frames = [
+        make_frame(
+            f"f{n:03}",
+            rois=[{"label": ["car"], "confidence": c} for c in inside],
+            meta={"n": number},
+        )
+        for n, (number, inside) in enumerate(zip(numbers, confidences, strict=True))
+    ]
+    version = make_version(project, frames)
+    return DatasetIndex(version.dataset), numbers, confidences
+
+
+@given(ends=st.tuples(st.floats(-45, 75), st.floats(-45, 75)))
+def test_ranges_over_many_buckets_equal_the_numbers_between(
+    spread: tuple[DatasetIndex, list[float], list[list[float]]], ends: tuple[float, float]
+) -> None:
+    """Their unions come from the cache from the second example on."""
+    index, numbers, confidences = spread
+    low, high = sorted(ends)
+    found = index.number_range("meta.n", low, high)
+    assert list(found) == [n for n, number in enumerate(numbers) if low <= number <= high]
+
+    low, high = (low + 45) / 120, (high + 45) / 120
+    regions = index.region_number_range("rois.confidence", low, high)
+    assert len(regions) == sum(low <= c <= high for each in confidences for c in each)
+    assert list(index.frames_of(regions)) == [
+        n for n, each in enumerate(confidences) if any(low <= c <= high for c in each)
+    ]
