@@ -20,6 +20,7 @@ from frames.index.terms import (
     BOOLEAN,
     KEY_MAX_CHARS,
     NUMBER,
+    REPEATS_PREFIX,
     SAVED_IN_VERSION,
     SCALARS_PER_OBJECT_MAX,
     TEXT,
@@ -229,10 +230,17 @@ class TermBatch:
         labelled = np.zeros(self.frames, dtype=bool)
         for key, kind, value in list(self.positions):
             if key == "rois.label":
-                regions = np.frombuffer(self.positions[key, kind, value], dtype=np.int64)
-                frames = np.unique(frame_of[regions])
+                # Once each: a region may name a label twice.
+                regions = np.unique(np.frombuffer(self.positions[key, kind, value], dtype=np.int64))
+                frames, having = np.unique(frame_of[regions], return_counts=True)
                 labelled[frames] = True
                 self.positions["label", kind, value] = array("q", frames.tobytes())
+                more = having - 1
+                for power in range(int(more.max()).bit_length()):
+                    repeated = frames[more >> power & 1 == 1]
+                    if len(repeated):
+                        token = (f"{REPEATS_PREFIX}{power}", kind, value)
+                        self.positions[token] = array("q", repeated.tobytes())
         if labelled.any():
             frames = np.flatnonzero(labelled).astype(np.int64)
             self.positions["label", ANY, TYPE_TEXT] = array("q", frames.tobytes())

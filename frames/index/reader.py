@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
+from django.db.models import Q
 from pyroaring import BitMap
 
 from frames.index import membership, regions, store
@@ -23,6 +24,7 @@ from frames.index.terms import (
     HASH_BUCKET,
     LIST,
     NULL,
+    REPEATS_PREFIX,
     SAVED_IN_VERSION,
     TEXT,
     TEXTS_PER_KEY_MAX,
@@ -478,35 +480,54 @@ class DatasetIndex:
         slot = ("region block", term_pks[0], self._generation)
         return self._kept_regions(slot, lambda: self._region_union(term_pks))
 
-    def region_counts_by_text(self, key: str, frames: BitMap) -> dict[str, int]:
-        """Return how many regions of the given frames have each text of a region key.
+    def label_counts(self, frames: BitMap) -> dict[str, int]:
+        """Return how many regions of the given frames have each label, in frame space.
 
-        Queries: 3, and 1 for each 500 texts.
+        Queries: up to 3, and 1 for each 500 labels that are not in the cache.
         """
-        found = self._key(key)
-        if found is None:
-            return {}
+        if self.is_overflowed("label"):
+            return self._label_counts_of_regions(frames)
+        slot = ("label terms", self._generation)
+        terms: list[tuple[int, str, int]] | None = cache.get(slot)
+        if terms is None:
+            named = Q(name="label") | Q(name__startswith=REPEATS_PREFIX)
+            keys = Key.objects.filter(named, dataset=self.dataset).values_list("pk", "name")
+            powers = {pk: int(name.partition(".")[2] or 0) for pk, name in keys}
+            rows = Term.objects.filter(key__in=powers, kind=TEXT)
+            terms = [
+                (pk, value, 1 << powers[key])
+                for pk, value, key in rows.values_list("pk", "value", "key")
+            ]
+            cache.put(slot, terms, 200 * len(terms))
+        counts: defaultdict[str, int] = defaultdict(int)
+        for part in store.chunks(terms):
+            sets = self._postings([pk for pk, _, _ in part])
+            for pk, label, weight in part:
+                counts[label] += weight * frames.intersection_cardinality(sets[pk])
+        return {label: count for label, count in counts.items() if count}
+
+    def _label_counts_of_regions(self, frames: BitMap) -> dict[str, int]:
+        """Return the same for more labels than there are terms: of those that are one."""
+        found = self._key("rois.label")
         texts = dict(Term.objects.filter(key=found, kind=TEXT).values_list("pk", "value"))
         inside = self.regions_of(frames).segments
-        counts: dict[str, int] = {}
+        counts: defaultdict[str, int] = defaultdict(int)
         for pk, segment, data, _ in store.postings_of(list(texts)):
-            if segment in inside and (
-                count := inside[segment].intersection_cardinality(load(data))
-            ):
-                counts[texts[pk]] = counts.get(texts[pk], 0) + count
-        return counts
+            if segment in inside:
+                counts[texts[pk]] += inside[segment].intersection_cardinality(load(data))
+        return {label: count for label, count in counts.items() if count}
 
-    def region_counts_of(self, version: Version, key: str) -> dict[str, int]:
-        """Return how many regions of a version have each text of a region key; do not change it.
+    def label_counts_of(self, version: Version) -> dict[str, int]:
+        """Return how many regions of a version have each label; do not change it.
 
-        Queries: 0, or 1 for the version and those of `region_counts_by_text`.
+        Queries: 0, or 1 for the version and those of `label_counts`.
         """
         # What is published never changes, whatever else is written into the dataset.
         state = self._generation if version.is_draft else ()
-        slot = ("region counts", version.uid, key, state)
+        slot = ("label counts", version.uid, state)
         counts: dict[str, int] | None = cache.get(slot)
         if counts is None:
-            counts = self.region_counts_by_text(key, self.members(version))
+            counts = self.label_counts(self.members(version))
             cache.put(slot, counts, 100 * len(counts))
         return counts
 
@@ -524,6 +545,19 @@ class DatasetIndex:
         Queries: 0 or 1.
         """
         return regions.frames_with_count(found, self._offsets(), least, most)
+
+    def region_count(self, frames: BitMap) -> int:
+        """Return how many regions the given frames have together. Queries: 0 or 1."""
+        return regions.region_count(frames, self._offsets())
+
+    def with_region(self) -> BitMap:
+        """Return the frames that have a region; not to be changed. Queries: 0 or 1."""
+        slot = ("with region", self._generation)
+        found: BitMap | None = cache.get(slot)
+        if found is None:
+            found = self.frames_of(self.every_region())
+            cache.put(slot, found, len(found.serialize()))
+        return found
 
     def region_counts(self, frames: BitMap) -> UInt32Array:
         """Return how many regions each frame has, in ascending order. Queries: 0 or 1."""

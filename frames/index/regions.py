@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from frames.index.bitmaps import SEGMENT_BITS, BitMap, from_array, to_array, union
+from frames.index.bitmaps import (
+    SEGMENT_BITS,
+    BitMap,
+    from_array,
+    rows_by_segment,
+    to_array,
+    union,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,13 +136,9 @@ def frames_with_count(
 
 def regions_of(frames: BitMap, offsets: Mapping[int, UInt32Array]) -> RegionSet:
     """Return all regions of the given frames."""
-    values = to_array(frames)
     found: dict[int, BitMap] = {}
-    for segment, starts in offsets.items():
-        first, end = segment << SEGMENT_BITS, (segment + 1) << SEGMENT_BITS
-        rows = values[values.searchsorted(first) : values.searchsorted(end)] - np.uint32(first)
-        if not len(rows):
-            continue
+    for segment, rows in rows_by_segment(frames):
+        starts = offsets[segment]
         jumps = np.flatnonzero(np.diff(rows) != 1)
         if len(jumps) * _FRAMES_PER_RUN < len(rows):
             found[segment] = _of_runs(rows, jumps, starts)
@@ -151,6 +154,13 @@ def regions_of(frames: BitMap, offsets: Mapping[int, UInt32Array]) -> RegionSet:
         )
         found[segment] = from_array(np.repeat(begins, lengths) + ramp)
     return RegionSet({segment: bitmap for segment, bitmap in found.items() if bitmap})
+
+
+def region_count(frames: BitMap, offsets: Mapping[int, UInt32Array]) -> int:
+    """Return how many regions the given frames have together."""
+    return sum(
+        int(np.diff(offsets[segment])[rows].sum()) for segment, rows in rows_by_segment(frames)
+    )
 
 
 def region_counts(ordinals: UInt32Array, offsets: Mapping[int, UInt32Array]) -> UInt32Array:

@@ -5,14 +5,18 @@ Keys of frame space: `context_id`, `timestamp`, `label`, `meta.*`, `sources.id`,
 space, which answer for single regions: `rois.label`, `rois.confidence`, `rois.sources`,
 `rois.meta.*`. Nested objects are joined with dots and lists give each of their values, as
 Elasticsearch does for the same documents. Keys with a leading underscore are Framedeck's own and
-listed nowhere: `_defects.zero_area` and `_defects.outside` are for the publish gate, and
-`_saved_in_version` is the version that wrote the revision, by its primary key.
+listed nowhere: `_defects.zero_area` and `_defects.outside` are for the publish gate,
+`_saved_in_version` is the version that wrote the revision, by its primary key, and
+`_repeats.0`, `_repeats.1`, ... hold the labels that stand on more than one region of a frame: on
+one and the sum of 2 to the power of each number under which the label is there. So the regions
+with a label are counted in frame space, whatever the filter.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from frames.index.geometry import frame_defects
@@ -40,6 +44,7 @@ TYPE_TEXT, TYPE_NUMBER, TYPE_BOOLEAN = "text", "number", "boolean"
 
 REGION_PREFIX: Final = "rois."
 SAVED_IN_VERSION: Final = "_saved_in_version"
+REPEATS_PREFIX: Final = "_repeats."
 TEXT_MAX_CHARS: Final = 255
 # Frames are bounded by their format; this bounds what one of them can cost the index.
 SCALARS_PER_OBJECT_MAX: Final = 500
@@ -186,10 +191,13 @@ def emit_source(sink: Sink, source: SourceLike) -> None:
 
 
 def emit_labels(sink: Sink, rois: list[dict[str, Any]]) -> None:
-    """Send the labels of a frame, which are those of its regions, to the sink."""
-    labels = {label for roi in rois for label in roi.get("label") or ()}
-    for label in labels:
+    """Send the labels of a frame, which are those of its regions, and their repeats to the sink."""
+    labels = Counter(label for roi in rois for label in set(roi.get("label") or ()))
+    for label, regions in labels.items():
         sink.token("label", TEXT, term_text(label))
+        for power in range((regions - 1).bit_length()):
+            if (regions - 1) >> power & 1:
+                sink.token(f"{REPEATS_PREFIX}{power}", TEXT, term_text(label))
     if labels:
         sink.token("label", ANY, TYPE_TEXT)
 

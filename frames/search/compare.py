@@ -126,8 +126,8 @@ def label_deltas(comparison: Comparison) -> list[LabelDelta]:
     and 1 for each 500 labels.
     """
     index = DatasetIndex(comparison.after.dataset)
-    before = index.region_counts_of(comparison.before, "rois.label")
-    after = index.region_counts_of(comparison.after, "rois.label")
+    before = index.label_counts_of(comparison.before)
+    after = index.label_counts_of(comparison.after)
     deltas = [
         LabelDelta(label, before.get(label, 0), after.get(label, 0))
         for label in before.keys() | after.keys()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from django.core.cache import cache as shared_cache
@@ -13,7 +14,7 @@ from frames.index import counting
 from frames.index.bitmaps import BitMap, to_array
 from frames.index.reader import DatasetIndex
 from frames.index.regions import RegionSet
-from frames.index.terms import BOOLEAN, is_region_key
+from frames.index.terms import BOOLEAN, TEXT, is_region_key
 from frames.search.clauses import Clause, joined, number_text, written_name
 from frames.search.errors import QueryError
 from frames.search.facets import TEXTS_COUNTED_MAX
@@ -142,9 +143,13 @@ class _Distribution:
         self.index = DatasetIndex(version.dataset)
         self.members = self.index.members(version)
         self.frames = self._frames()
-        self.regions = self._regions()
-        self.annotated = self.index.frames_of(self.regions)
         self._others = self._other_conditions()
+        if wanted.where:
+            self.annotated = self.index.frames_of(self.regions)
+            self.annotations = len(self.regions)
+        else:
+            self.annotated = self.frames & self.index.with_region()
+            self.annotations = self.index.region_count(self.frames)
 
     def statistics(self) -> Statistics:
         """Return the whole of it."""
@@ -160,7 +165,7 @@ class _Distribution:
             for kind, value, count in raw.values
         ]
         return Statistics(
-            annotations=len(self.regions),
+            annotations=self.annotations,
             annotated=len(self.annotated),
             frames=len(self.frames),
             values=sorted(values, key=lambda item: (-item.count, item.value)),
@@ -180,7 +185,9 @@ class _Distribution:
             found = found & self.index.text("label", self.query.label)
         return frames_matching(self.index, found, self.query.q) if self.query.q else found
 
-    def _regions(self) -> RegionSet:
+    @cached_property
+    def regions(self) -> RegionSet:
+        """The regions that are counted."""
         if not self.wanted.where:
             return self.index.regions_of(self.frames)
         try:
@@ -190,6 +197,8 @@ class _Distribution:
 
     def _by_region(self, key: KeyInfo) -> _Raw:
         """Count regions by what regions have."""
+        if key.name == "rois.label" and not self.wanted.where and key.texts <= TEXTS_COUNTED_MAX:
+            return self._by_label()
         bins = counting.region_bins_of(self.index, key.name)
         having = RegionSet()
         for name in self.index.keys_at(key.name):
@@ -199,6 +208,17 @@ class _Distribution:
             bins.edges if bins else None,
             [len(self.regions & found) for found in bins.regions] if bins else [],
             len(self.regions) - len(self.regions & having),
+        )
+
+    def _by_label(self) -> _Raw:
+        """Count all regions of the frames by label, in frame space: a tenth of the time."""
+        counts = self.index.label_counts(self.frames)
+        lacking = self.index.regions_of(self.frames & self.index.with_region_without("rois.label"))
+        return _Raw(
+            [(TEXT, label, count) for label, count in counts.items()],
+            None,
+            [],
+            len(lacking - self.index.region_has("rois.label")) if lacking else 0,
         )
 
     def _by_frame(self, key: KeyInfo) -> _Raw:

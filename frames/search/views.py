@@ -222,7 +222,7 @@ def labels_of(view: ViewFrames) -> list[str]:
     counts: Counter[str] = Counter()
     for part in (part for item in view.filters for part in item.own):
         index = DatasetIndex(part.version.dataset)
-        for label, frames in index.region_counts_by_text("rois.label", part.frames).items():
+        for label, frames in index.label_counts(part.frames).items():
             for mapped in view.definition.mapped(part.version, [label]):
                 counts[mapped] += frames
     return [label for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]

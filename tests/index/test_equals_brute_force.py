@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -210,6 +211,14 @@ def assert_reader_equals_rows(dataset: Dataset, ranges: Iterable[tuple[float, fl
         for label in LABELS
         if (count := len(rows.having("label", TEXT, terms_module.term_text(label))))
     }
+    some = BitMap([o for o in rows.terms if o % 3])
+    assert index.label_counts(some) == Counter(
+        token.value
+        for ordinal in some
+        for region in rows.regions[ordinal]
+        for token in region.tokens
+        if token.key == "rois.label"
+    )
 
 
 @tries(40)
