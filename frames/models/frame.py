@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.db import models
 
-from frames.models.base import BYTES
+from frames.models.base import BYTES, RowId
 from frames.models.dataset import Dataset
 from frames.models.version import Version
 
@@ -49,7 +49,7 @@ class Frame(models.Model):
     the content, sources included: equal content, equal digest, on every machine.
     """
 
-    id = models.BigIntegerField(primary_key=True)
+    id = RowId(primary_key=True)
     dataset = models.ForeignKey(
         Dataset, on_delete=models.CASCADE, related_name="frames", db_index=False
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from frames.models.base import BYTES
+from frames.models.base import BYTES, RowId
 from frames.models.dataset import Dataset
 
 
@@ -81,7 +81,7 @@ class Posting(models.Model):
     term stands for a range of them.
     """
 
-    id = models.BigIntegerField(primary_key=True)
+    id = RowId(primary_key=True)
     cardinality = models.PositiveIntegerField()
     bitmap = models.BinaryField()
     numbers = models.BinaryField(null=True)
@@ -95,7 +95,7 @@ class Posting(models.Model):
 class Membership(models.Model):
     """The frames of one segment that a version holds: the truth about its content."""
 
-    id = models.BigIntegerField(primary_key=True)
+    id = RowId(primary_key=True)
     cardinality = models.PositiveIntegerField()
     bitmap = models.BinaryField()
 
@@ -113,7 +113,7 @@ class RegionOffsets(models.Model):
     `offsets` is uint32, one entry a frame of the segment and one more at its end.
     """
 
-    id = models.BigIntegerField(primary_key=True)
+    id = RowId(primary_key=True)
     offsets = models.BinaryField()
 
 
@@ -124,7 +124,7 @@ class Identities(models.Model):
     revision, which need not exist any more.
     """
 
-    id = models.BigIntegerField(primary_key=True)
+    id = RowId(primary_key=True)
     identities = models.BinaryField()
 
 
