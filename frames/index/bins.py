@@ -52,8 +52,12 @@ class Edges:
         return min(max(bisect_right(self.at, number) - 1, 0), len(self) - 1)
 
 
-def edges_of(buckets: Sequence[Bucket], extremes: Callable[[float], tuple[float, float]]) -> Edges:
-    """Return the edges of bins for some buckets, ascending and at least one.
+def edges_of(
+    buckets: Sequence[Bucket],
+    extremes: Callable[[float], tuple[float, float]],
+    bins_max: int = BINS_MAX,
+) -> Edges:
+    """Return the edges of bins, `bins_max` at most, for some buckets, ascending and at least one.
 
     `extremes` returns the least and the greatest number that a bucket does hold; it is asked of
     four buckets at most.
@@ -65,7 +69,7 @@ def edges_of(buckets: Sequence[Bucket], extremes: Callable[[float], tuple[float,
         # Closed at its end only if it is the last bin.
         inner = [low, math.nextafter(high, math.inf) if above else high]
     else:
-        step = _step(low, high, BINS_MAX - below - above)
+        step = _step(low, high, bins_max - below - above)
         start, end = math.floor(low / step), math.ceil(high / step)
         if all(bucket.number.is_integer() for bucket in buckets[first : last + 1]):
             # Whole numbers, as far as buckets tell: a bin for each, the greatest's too.

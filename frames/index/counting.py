@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from frames.index import regions, store
-from frames.index.bins import Bucket, Edges, edges_of
-from frames.index.bitmaps import BitMap, from_array, load, union
+from frames.index.bins import BINS_MAX, Bucket, Edges, edges_of
+from frames.index.bitmaps import SEGMENT_BITS, BitMap, from_array, load, union
 from frames.index.cache import cache
 from frames.index.numbers import bounds, bucket
 from frames.index.regions import RegionSet
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from frames.index.writer import NumberEntries
 
 TYPE_NULL, TYPE_LIST = "null", "list"
+# What the bins of a region key may take in frame space: 120 up to 3.5 million frames, and 40 of
+# ten million.
+_REGION_BINS_BYTES: Final = 50_000_000
+_BINS_MIN: Final = 16
 # Which are always there, or the same as another: no facet of their own.
 _NO_FACET: Final = ("context_id", "rois.label")
 
@@ -228,18 +232,18 @@ def bins_of(index: DatasetIndex, key: str, within: BitMap, scope: int) -> Bins |
     """Return the bins of a key's numbers in frame space; None where it has no number.
 
     The edges suit the numbers of the frames `within`, which `scope` stands for in the cache; a
-    region key's suit all of its numbers. Queries: 0, or up to 4 the first time after a write.
+    region key's suit all of its numbers. Queries: 0, or the first time after a write up to 4 for
+    each 500 buckets; of a region key, so many for each segment of 65,536 frames.
     """
-    slot = ("bins", key, 0 if is_region_key(key) else scope, index._generation)
+    of_regions = is_region_key(key)
+    slot = ("bins", key, 0 if of_regions else scope, index._generation)
     if (known := _cached_bins(slot)) is not None:
         return Bins(known[0], known[1]) if known[0] else None
-    if is_region_key(key):
-        by_region = region_bins_of(index, key)
-        edges = by_region.edges if by_region else None
-        frames = [index.frames_of(found) for found in by_region.regions] if by_region else []
-    else:
-        edges, sets = _build(index, key, within)
-        frames = [union(parts.values()) for parts in sets]
+    binning = _binning(index, key, None if of_regions else within, _bins_max(index, key))
+    frames: list[BitMap] = []
+    if binning is not None:
+        frames = _frames_in_bins(index, binning) if of_regions else _members_of_bins(binning)
+    edges = binning.edges if binning else None
     _cache_bins(slot, edges, frames, [len(bitmap.serialize()) for bitmap in frames])
     return Bins(edges, frames) if edges else None
 
@@ -249,70 +253,132 @@ def region_bins_of(index: DatasetIndex, key: str) -> RegionBins | None:
     slot = ("region bins", key, index._generation)
     if (known := _cached_bins(slot)) is not None:
         return RegionBins(known[0], known[1]) if known[0] else None
-    edges, sets = _build(index, key, None)
-    found = [RegionSet(parts) for parts in sets]
-    sizes = [sum(len(bitmap.serialize()) for bitmap in parts.values()) for parts in sets]
-    _cache_bins(slot, edges, found, sizes)
-    return RegionBins(edges, found) if edges else None
+    binning = _binning(index, key, None, BINS_MAX)
+    if binning is None:
+        _cache_bins(slot, None, [], [])
+        return None
+    parts: list[dict[int, BitMap]] = [{} for _ in range(len(binning.edges))]
+    for at, segment, members in binning.pieces(store.bucket_postings(list(binning.numbers))):
+        if segment in parts[at]:
+            parts[at][segment] |= members
+        else:
+            parts[at][segment] = members
+    found = [RegionSet(part) for part in parts]
+    sizes = [sum(len(bitmap.serialize()) for bitmap in part.values()) for part in parts]
+    _cache_bins(slot, binning.edges, found, sizes)
+    return RegionBins(binning.edges, found)
 
 
-def _build(
-    index: DatasetIndex, key: str, within: BitMap | None
-) -> tuple[Edges | None, list[dict[int, BitMap]]]:
-    """Return the edges of a key's bins and, for each bin, its members by segment."""
-    terms = dict(
+class _Binning:
+    """The edges of a key's bins, and which bin each posting of its buckets falls into."""
+
+    def __init__(self, edges: Edges, numbers: dict[int, float]) -> None:
+        self.edges = edges
+        self.numbers = numbers
+        self._exact = {pk: edges.bin_of(number) for pk, number in numbers.items()}
+        ends = {pk: tuple(map(edges.bin_of, bounds(n))) for pk, n in numbers.items()}
+        self._whole = {pk: first for pk, (first, last) in ends.items() if first == last}
+
+    def pieces(
+        self, postings: Iterable[tuple[int, int, bytes, bool]]
+    ) -> Iterator[tuple[int, int, BitMap]]:
+        """Yield (bin, segment, members) of (term, segment, bitmap, whether exact) of postings.
+
+        Queries: 1 for each 500 postings that lie across an edge.
+        """
+        across: list[int] = []
+        for pk, segment, data, is_exact in postings:
+            at = self._exact[pk] if is_exact else self._whole.get(pk)
+            if at is None:
+                across.append(store.row_id(pk, segment))
+            else:
+                yield at, segment, load(data)
+        last = len(self.edges) - 1
+        for posting_pk, entries in _exact_numbers(across):
+            places = np.searchsorted(self.edges.at, entries["value"], side="right") - 1
+            places = np.clip(places, 0, last)
+            for at in np.unique(places).tolist():
+                rows = from_array(entries["row"][places == at])
+                yield at, posting_pk & store.SEGMENT_MASK, rows
+
+
+def _binning(
+    index: DatasetIndex, key: str, within: BitMap | None, bins_max: int
+) -> _Binning | None:
+    """Return how a key's numbers are put into bins; None where it, or the frames, have none."""
+    terms = (
         Term.objects.filter(key__dataset=index.dataset, key__name=key, number__isnull=False)
         .order_by("number")
         .values_list("pk", "number")
     )
-    numbers = {pk: float(number or 0.0) for pk, number in terms.items()}
-    postings = [
-        (pk, segment, load(data), is_exact)
-        for pk, segment, data, is_exact in store.bucket_postings(list(numbers))
-    ]
-    members: dict[int, int] = dict.fromkeys(numbers, 0)
-    rounded: defaultdict[float, list[int]] = defaultdict(list)
-    for pk, segment, bitmap, is_exact in postings:
-        members[pk] += len(bitmap) if within is None else within.intersection_cardinality(bitmap)
-        if not is_exact:
-            rounded[numbers[pk]].append(store.row_id(pk, segment))
-    buckets = [Bucket(numbers[pk], count) for pk, count in members.items() if count]
+    numbers = {pk: float(number or 0.0) for pk, number in terms}
+    if within is None or len(within) == len(index.revisions()):
+        # Nothing is left out: the rows' own counts, and no bitmap is read.
+        members = dict(store.cardinalities_of(list(numbers)))
+    else:
+        members = dict.fromkeys(numbers, 0)
+        for pk, _, data, _ in store.bucket_postings(list(numbers)):
+            members[pk] += within.intersection_cardinality(load(data))
+    buckets = [Bucket(number, members[pk]) for pk, number in numbers.items() if members.get(pk)]
     if not buckets:
-        return None, []
+        return None
+    term_of = {number: pk for pk, number in numbers.items()}
 
     def extremes(number: float) -> tuple[float, float]:
-        return _extremes(number, rounded[number], within)
+        return _extremes(number, term_of[number], within)
 
-    edges = edges_of(buckets, extremes)
-    parts: list[defaultdict[int, list[BitMap]]] = [defaultdict(list) for _ in range(len(edges))]
-    across: list[int] = []
-    for pk, segment, bitmap, is_exact in postings:
-        number = numbers[pk]
-        least, greatest = (number, number) if is_exact else bounds(number)
-        at = edges.bin_of(least)
-        if at == edges.bin_of(greatest):
-            parts[at][segment].append(bitmap)
-        else:
-            across.append(store.row_id(pk, segment))
-    for posting_pk, entries in _exact_numbers(across):
-        places = np.searchsorted(edges.at, entries["value"], side="right") - 1
-        places = np.clip(places, 0, len(edges) - 1)
-        for at in np.unique(places).tolist():
-            rows = from_array(entries["row"][places == at])
-            parts[at][posting_pk & store.SEGMENT_MASK].append(rows)
-    return edges, [{segment: union(sets) for segment, sets in part.items()} for part in parts]
+    return _Binning(edges_of(buckets, extremes, bins_max), numbers)
 
 
-def _extremes(number: float, posting_pks: list[int], within: BitMap | None) -> tuple[float, float]:
-    """Return the least and the greatest number of a bucket that the frames within have.
+def _bins_max(index: DatasetIndex, key: str) -> int:
+    """Return into how many bins a key's numbers may be put in frame space.
 
-    `posting_pks` are its postings with numbers beside the bucket's own.
+    A frame with several regions is in several bins, each then as dense as a bit a frame.
     """
-    least = greatest = math.nan if posting_pks else number
-    for _, entries in _exact_numbers(posting_pks):
-        values = entries["value"]
-        if within is not None:
-            values = values[[row in within for row in entries["row"].tolist()]]
+    if not is_region_key(key):
+        return BINS_MAX
+    bin_bytes = max(index.dataset.next_ordinal // 8, 1)
+    return min(BINS_MAX, max(_BINS_MIN, _REGION_BINS_BYTES // bin_bytes))
+
+
+def _members_of_bins(binning: _Binning) -> list[BitMap]:
+    """Return the frames of each bin of a key of frame space."""
+    found = [BitMap() for _ in range(len(binning.edges))]
+    for at, _, members in binning.pieces(store.bucket_postings(list(binning.numbers))):
+        found[at] |= members
+    return found
+
+
+def _frames_in_bins(index: DatasetIndex, binning: _Binning) -> list[BitMap]:
+    """Return the frames of which a region is in each bin.
+
+    Segment by segment, so that a table of which frame each region is of is made once for all
+    bins: of ten million frames a third of the time, and the sets of regions are never there whole.
+    """
+    found = [BitMap() for _ in range(len(binning.edges))]
+    for segment, offsets in index._offsets().items():
+        regions_in: defaultdict[int, list[BitMap]] = defaultdict(list)
+        postings = store.bucket_postings_in(segment, list(binning.numbers))
+        for at, _, members in binning.pieces(postings):
+            regions_in[at].append(members)
+        frame_of = regions.FrameOf(offsets)
+        for at, parts in regions_in.items():
+            rows = frame_of.each_once(union(parts))
+            found[at] |= from_array(rows + np.uint32(segment << SEGMENT_BITS))
+    return found
+
+
+def _extremes(number: float, term_pk: int, within: BitMap | None) -> tuple[float, float]:
+    """Return the least and the greatest number of a bucket that the frames within have."""
+    least = greatest = math.nan
+    for _, _, data, exact in store.postings_of([term_pk], numbers=True):
+        if exact is None:
+            values = np.array([number] if within is None or within.intersect(load(data)) else [])
+        else:
+            entries = np.frombuffer(exact, dtype=ENTRY)
+            values = entries["value"]
+            if within is not None:
+                values = values[[row in within for row in entries["row"].tolist()]]
         if len(values):
             least = float(np.fmin(least, values.min()))
             greatest = float(np.fmax(greatest, values.max()))
@@ -320,7 +386,7 @@ def _extremes(number: float, posting_pks: list[int], within: BitMap | None) -> t
 
 
 def _exact_numbers(posting_pks: list[int]) -> Iterator[tuple[int, NumberEntries]]:
-    for pk, numbers in store.stream_by_id(Posting, posting_pks, "numbers"):
+    for pk, numbers in store.rows_by_id(Posting, posting_pks, "numbers"):
         yield pk, np.frombuffer(numbers, dtype=ENTRY)
 
 

@@ -98,20 +98,26 @@ class _Buckets(NamedTuple):
 
 
 class _BySegment:
-    """Regions that come piece by piece; their union is made once."""
+    """Regions that come piece by piece, and are put together as they come."""
 
     def __init__(self) -> None:
-        self._parts: defaultdict[int, list[BitMap]] = defaultdict(list)
+        self._found: dict[int, BitMap] = {}
 
-    def append(self, segment: int, regions: BitMap) -> None:
-        self._parts[segment].append(regions)
+    def add(self, segment: int, regions: BitMap) -> None:
+        """Add regions of one segment; the set may be changed later."""
+        if segment in self._found:
+            self._found[segment] |= regions
+        else:
+            self._found[segment] = regions
 
-    def add(self, regions: RegionSet) -> None:
+    def add_kept(self, regions: RegionSet) -> None:
+        """Add regions that somebody else has too."""
         for segment, bitmap in regions.segments.items():
-            self._parts[segment].append(bitmap)
+            self.add(segment, bitmap if segment in self._found else bitmap.copy())
 
     def union(self) -> RegionSet:
-        return RegionSet({segment: union(parts) for segment, parts in self._parts.items()})
+        """Return all of them."""
+        return RegionSet(self._found)
 
 
 class DatasetIndex:
@@ -469,11 +475,11 @@ class DatasetIndex:
         wanted = self._numbers_between(key, low, high)
         parts = _BySegment()
         for block in wanted.blocks:
-            parts.add(self._region_block(block))
-        parts.add(self._region_union(wanted.inner))
+            parts.add_kept(self._region_block(block))
+        parts.add_kept(self._region_union(wanted.inner))
         for pk, segment, data, numbers in store.postings_of(list(wanted.edges), numbers=True):
             if inside := _in_range(data, numbers, wanted.edges[pk], low, high):
-                parts.append(segment, inside)
+                parts.add(segment, inside)
         return parts.union()
 
     def _region_block(self, term_pks: tuple[int, ...]) -> RegionSet:
@@ -797,7 +803,7 @@ class DatasetIndex:
     def _region_union(self, term_pks: Sequence[int]) -> RegionSet:
         parts = _BySegment()
         for _, segment, data, _ in store.postings_of(term_pks):
-            parts.append(segment, load(data))
+            parts.add(segment, load(data))
         return parts.union()
 
     def _kept_regions(self, slot: Hashable, make: Callable[[], RegionSet]) -> RegionSet:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -63,6 +64,10 @@ class Offsets(Mapping[int, "UInt32Array"]):
         np.cumsum(counts.astype(np.uint32), out=offsets[1:])
         return offsets
 
+    def __contains__(self, segment: object) -> bool:
+        # Mapping's own would make the offsets.
+        return segment in self._counts
+
     def __iter__(self) -> Iterator[int]:
         return iter(self._counts)
 
@@ -112,7 +117,7 @@ def frames_of(regions: RegionSet, offsets: Mapping[int, UInt32Array]) -> BitMap:
     """Return the ordinals of the frames that have at least one of the regions."""
     # A segment without offsets has lost all of its frames since its regions were read.
     return union(
-        from_array(_first_of_each(_rows_of(bitmap, offsets[segment])) + (segment << SEGMENT_BITS))
+        from_array(FrameOf(offsets[segment]).each_once(bitmap) + np.uint32(segment << SEGMENT_BITS))
         for segment, bitmap in regions.segments.items()
         if segment in offsets
     )
@@ -126,7 +131,7 @@ def frames_with_count(
     for segment, bitmap in regions.segments.items():
         if segment not in offsets:
             continue
-        rows = _rows_of(bitmap, offsets[segment])
+        rows = FrameOf(offsets[segment]).each(bitmap)
         begins = _begins(rows)
         counts = np.diff(begins, append=len(rows))
         kept = rows[begins[(counts >= least) & (counts <= most)]]
@@ -181,7 +186,7 @@ def weights(regions: RegionSet, offsets: Mapping[int, UInt32Array], frames: int)
     for segment, bitmap in regions.segments.items():
         if segment not in offsets:
             continue
-        counts = np.bincount(_rows_of(bitmap, offsets[segment]))
+        counts = np.bincount(FrameOf(offsets[segment]).each(bitmap))
         first = segment << SEGMENT_BITS
         found[first : first + len(counts)] = counts
     return found
@@ -206,21 +211,31 @@ def _of_runs(rows: UInt32Array, jumps: npt.NDArray[np.intp], starts: UInt32Array
     return found
 
 
-def _first_of_each(rows: UInt32Array) -> UInt32Array:
-    """Return each of the rows once; equal ones stand together. A fifth of np.unique's time."""
-    return rows[_begins(rows)]
-
-
 def _begins(rows: UInt32Array) -> npt.NDArray[np.intp]:
     """Return where each run of equal rows begins."""
     return np.flatnonzero(np.diff(rows, prepend=np.uint32(2**32 - 1)))
 
 
-def _rows_of(bitmap: BitMap, offsets: UInt32Array) -> UInt32Array:
-    """Return, for each region, its frame's row in the segment; equal rows stand together."""
-    regions = to_array(bitmap)
-    if len(regions) * _SPARSE < offsets[-1]:
-        rows = np.searchsorted(offsets, regions, side="right") - 1
-        return rows.astype(np.uint32)
-    every = np.repeat(np.arange(len(offsets) - 1, dtype=np.uint32), np.diff(offsets))
-    return every[regions]
+class FrameOf:
+    """Which row of a segment each of its regions belongs to, by its offsets."""
+
+    def __init__(self, offsets: UInt32Array) -> None:
+        self._offsets = offsets
+
+    def each(self, regions: BitMap) -> UInt32Array:
+        """Return the row of each region, in their order; equal ones stand together."""
+        numbers = to_array(regions)
+        if len(numbers) * _SPARSE < self._offsets[-1]:
+            rows = np.searchsorted(self._offsets, numbers, side="right") - 1
+            return rows.astype(np.uint32)
+        return self._table[numbers]
+
+    def each_once(self, regions: BitMap) -> UInt32Array:
+        """Return the rows that have one of the regions, ascending. A fifth of np.unique's time."""
+        rows = self.each(regions)
+        return rows[_begins(rows)]
+
+    @cached_property
+    def _table(self) -> UInt32Array:
+        every = np.arange(len(self._offsets) - 1, dtype=np.uint32)
+        return np.repeat(every, np.diff(self._offsets))

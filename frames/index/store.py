@@ -59,6 +59,14 @@ def fetch(sql: str, params: Sequence[Any] = ()) -> list[Any]:
     return rows
 
 
+def stream(sql: str, params: Sequence[Any] = ()) -> Iterator[Any]:
+    """Run one query and yield its rows, on SQLite a few in memory at a time."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        while rows := cursor.fetchmany(_STREAMED_ROWS):
+            yield from rows
+
+
 def placeholders(count: int) -> str:
     """Return `%s, %s, ...`."""
     return ", ".join(["%s"] * count)
@@ -246,26 +254,35 @@ def _like(column: str, pattern: Pattern) -> tuple[str, list[Any]]:
 def postings_of(
     term_pks: Sequence[int], *, numbers: bool = False
 ) -> Iterator[tuple[int, int, bytes, bytes | None]]:
-    """Yield (term, segment, bitmap, numbers) of all segments of the given terms, in order."""
+    """Yield (term, segment, bitmap, numbers) of all segments of the given terms, in any order."""
     column = "p.numbers" if numbers else "NULL"
     for part in chunks(sorted(term_pks)):
-        for pk, bitmap, values in fetch(
+        for pk, bitmap, values in stream(
             f"SELECT p.id, p.bitmap, {column} FROM {_TERM} t JOIN {_JOIN} "
-            f"WHERE t.id IN ({placeholders(len(part))}) ORDER BY p.id",
+            f"WHERE t.id IN ({placeholders(len(part))})",
             list(part),
         ):
             yield pk >> SEGMENT_BITS, pk & SEGMENT_MASK, bitmap, values
 
 
 def bucket_postings(term_pks: Sequence[int]) -> Iterator[tuple[int, int, bytes, bool]]:
-    """Yield (term, segment, bitmap, whether all numbers are the bucket's own), in order."""
+    """Yield (term, segment, bitmap, whether all numbers are the bucket's own), in any order."""
     for part in chunks(sorted(term_pks)):
-        for pk, bitmap, is_exact in fetch(
+        for pk, bitmap, is_exact in stream(
             f"SELECT p.id, p.bitmap, p.numbers IS NULL FROM {_TERM} t JOIN {_JOIN} "
-            f"WHERE t.id IN ({placeholders(len(part))}) ORDER BY p.id",
+            f"WHERE t.id IN ({placeholders(len(part))})",
             list(part),
         ):
             yield pk >> SEGMENT_BITS, pk & SEGMENT_MASK, bitmap, bool(is_exact)
+
+
+def bucket_postings_in(
+    segment: int, term_pks: Sequence[int]
+) -> Iterator[tuple[int, int, bytes, bool]]:
+    """Yield the same of one segment of the given terms."""
+    ids = [row_id(pk, segment) for pk in term_pks]
+    for pk, bitmap, is_exact in rows_by_id(Posting, ids, "bitmap", "numbers IS NULL"):
+        yield pk >> SEGMENT_BITS, pk & SEGMENT_MASK, bitmap, bool(is_exact)
 
 
 def cardinalities_of(term_pks: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -384,29 +401,11 @@ def rows_by_id(
 ) -> Iterator[tuple[Any, ...]]:
     """Yield (id, *columns) of those of the given rows that exist. Queries: 1 for each 500."""
     for part in chunks(ids):
-        yield from fetch(
+        yield from stream(
             f"SELECT {', '.join(['id', *columns])} FROM {model._meta.db_table} "
             f"WHERE id IN ({placeholders(len(part))})",
             list(part),
         )
-
-
-def stream_by_id(
-    model: type[models.Model], ids: Sequence[int], *columns: str
-) -> Iterator[tuple[Any, ...]]:
-    """Yield (id, *columns) of those of the given rows that exist, a few in memory at a time.
-
-    For rows of close to a megabyte. Queries: 1 for each 500.
-    """
-    for part in chunks(ids):
-        with connection.chunked_cursor() as cursor:
-            cursor.execute(
-                f"SELECT {', '.join(['id', *columns])} FROM {model._meta.db_table} "
-                f"WHERE id IN ({placeholders(len(part))})",
-                list(part),
-            )
-            while rows := cursor.fetchmany(_STREAMED_ROWS):
-                yield from rows
 
 
 def frames_behind(
@@ -477,16 +476,12 @@ def context_edges(
 def segments_of(
     model: type[models.Model], owner_pk: int, column: str
 ) -> Iterator[tuple[int, bytes]]:
-    """Yield (segment, bytes of a column) of all of an owner's rows, in order, as they are read."""
-    with connection.chunked_cursor() as cursor:
-        cursor.execute(
-            f"SELECT id, {column} FROM {model._meta.db_table} "
-            "WHERE id >= %s AND id < %s ORDER BY id",
-            [row_id(owner_pk, 0), row_id(owner_pk + 1, 0)],
-        )
-        while rows := cursor.fetchmany(_STREAMED_ROWS):
-            for row, data in rows:
-                yield row & SEGMENT_MASK, data
+    """Yield (segment, bytes of a column) of all of an owner's rows, in order."""
+    for row, data in stream(
+        f"SELECT id, {column} FROM {model._meta.db_table} WHERE id >= %s AND id < %s ORDER BY id",
+        [row_id(owner_pk, 0), row_id(owner_pk + 1, 0)],
+    ):
+        yield row & SEGMENT_MASK, data
 
 
 def bitmaps_of_versions(version_pks: Sequence[int]) -> list[bytes]:
