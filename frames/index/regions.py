@@ -221,11 +221,13 @@ class FrameOf:
 
     def __init__(self, offsets: UInt32Array) -> None:
         self._offsets = offsets
+        self._asked = 0
 
     def each(self, regions: BitMap) -> UInt32Array:
         """Return the row of each region, in their order; equal ones stand together."""
         numbers = to_array(regions)
-        if len(numbers) * _SPARSE < self._offsets[-1]:
+        self._asked += len(numbers)
+        if self._asked * _SPARSE < self._offsets[-1]:
             rows = np.searchsorted(self._offsets, numbers, side="right") - 1
             return rows.astype(np.uint32)
         return self._table[numbers]
