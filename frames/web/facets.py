@@ -194,6 +194,8 @@ class FacetCard:
             return f"Over {count(self.facet.texts)} values. Type a part of one to find it."
         if self.facet.is_partial:
             return f"{count(self.facet.texts)} values. The most frequent are counted here."
+        if facets.TYPE_OBJECT in self.facet.coverage.types and not self.values and not self.plot:
+            return "An object: the keys in it stand below."
         return ""
 
     def as_json(self) -> dict[str, Any]:

@@ -214,6 +214,17 @@ def test_what_the_data_says_is_never_markup(see: Client, base: str) -> None:
     assert see.get(address.replace("/facets/", "/facets.json")).json()["matched"] == 1
 
 
+def test_an_object_says_where_its_keys_are(see: Client, project: Project) -> None:
+    """It is null once, so it is a key of its own, which has no value."""
+    metas = [{"pose": {"x": 1}}, {"pose": None}]
+    version = make_version(project, [make_frame(f"f{n}", meta=m) for n, m in enumerate(metas)])
+    address = f"/datasets/{version.dataset.uid}/versions/{version.uid}/facets/"
+    body = see.get(address).content.decode()
+    said = "An object: the keys in it stand below."
+    assert said in card(body, "meta.pose<")
+    assert said not in card(body, "meta.pose.x")
+
+
 def test_an_empty_version_has_nothing_to_count(see: Client, project: Project, viewer: User) -> None:
     version = make_version(project)
     address = f"/datasets/{version.dataset.uid}/versions/{version.uid}/facets/"
