@@ -6,8 +6,14 @@ import gc
 from typing import Any
 
 from gunicorn import glogging
+from gunicorn.http import message
 
 from project import settings
+
+# A filter is part of the address: 10,000 characters, each up to 12 bytes once it is quoted. What
+# is longer than a filter may be has to come through too: the page says so, and keeps the text. A
+# browser repeats the address in Referer, htmx in HX-Current-URL.
+_ADDRESS_MAX_BYTES = 128 * 1024
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
@@ -34,6 +40,10 @@ graceful_timeout = 10  # seconds
 keepalive = 5  # seconds
 logger_class = Logger
 loglevel = "warning"
+message.MAX_REQUEST_LINE = _ADDRESS_MAX_BYTES  # 8,190, which no setting may exceed but without end
+limit_request_line = _ADDRESS_MAX_BYTES
+limit_request_field_size = _ADDRESS_MAX_BYTES
+limit_request_fields = 60
 control_socket_disable = True  # it would lie outside the state folder, and nothing uses it
 
 

@@ -70,7 +70,7 @@ ARCHIVE_MAX_BYTES = env.int("ARCHIVE_MAX_BYTES", default=20 * 1024 * 1024 * 1024
 ARCHIVE_MAX_FILES = env.int("ARCHIVE_MAX_FILES", default=1_000_000)
 EXPORT_KEEP_DAYS = env.int("EXPORT_KEEP_DAYS", default=7)
 
-INDEX_CACHE_BYTES = env.int("INDEX_CACHE_BYTES", default=192 * 1024 * 1024)
+INDEX_CACHE_BYTES = env.int("INDEX_CACHE_BYTES", default=224 * 1024 * 1024)
 GARBAGE_GRACE_S = env.int("GARBAGE_GRACE_S", default=24 * 3600)
 SIGNED_URL_TTL_S = env.int("SIGNED_URL_TTL_S", default=24 * 3600)
 # Where collectstatic writes; a container image keeps it apart from the state it mounts.

@@ -19,6 +19,7 @@ from frames.actions.fields import Refused
 from frames.actions.frames import Stager, change_membership, lock_draft
 from frames.actions.prepare import PreparedBatch
 from frames.actions.queue import enqueue
+from frames.formats import jsontext
 from frames.formats.base import FrameError
 from frames.formats.singleframe import MAX_NAME_CHARACTERS, check_json
 from frames.formats.stored import frame_data
@@ -35,11 +36,16 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
     from frames.formats.base import FrameData
+    from frames.search.pages import FrameRow
 
 BATCH_FRAMES: Final = 1_000
 KEY_LEVELS_MAX: Final = 8
 VALUE_MAX_BYTES: Final = 16 * 1024
 TAGS_KEY: Final = "tags"
+# So many frames' rows are read in 50 ms.
+EXACT_FRAMES_MAX: Final = 1_000
+# Among so many later edits the one is looked for that stands in an undo's way.
+_LATER_EDITS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +107,11 @@ def edit_of(verb: str, key: str, value: str) -> Edit:
 
 
 def affected(index: DatasetIndex, frames: BitMap, edit: Edit) -> BitMap:
-    """Return those of the frames that the index cannot tell to be as the edit leaves them.
+    """Return those of the frames that an edit would change, or of which only a row can tell.
 
-    An upper bound that is exact but for a value that is set already. Queries: up to 4.
+    Exact for tags, labels and deletions; for keys up to EXACT_FRAMES_MAX frames, whose rows are
+    read, and else all of them: the index leaves out some keys that a frame may have. Queries: up
+    to 4.
     """
     if edit.verb == "tag":
         return frames - index.text(f"meta.{TAGS_KEY}", edit.value)
@@ -111,7 +119,25 @@ def affected(index: DatasetIndex, frames: BitMap, edit: Edit) -> BitMap:
         return frames & index.text(f"meta.{TAGS_KEY}", edit.value)
     if edit.verb == "relabel":
         return frames & index.text("label", edit.key)
+    if edit.verb in ("set", "unset") and len(frames) <= EXACT_FRAMES_MAX:
+        rows = pages.rows_of(index.dataset, list(frames))
+        return BitMap([row.frame.ordinal for row in rows if _would_change(row, edit)])
     return frames
+
+
+def is_exact(frames: int, edit: Edit) -> bool:
+    """Whether `affected` is sure of so many frames."""
+    return edit.verb not in ("set", "unset") or frames <= EXACT_FRAMES_MAX
+
+
+def _would_change(row: FrameRow, edit: Edit) -> bool:
+    frame = frame_data(row.frame, row.sources)
+    before = frame.meta
+    try:
+        _CHANGES[edit.verb](frame, edit)
+    except FrameError:
+        return True  # which the job is to say
+    return jsontext.dump(frame.meta) != jsontext.dump(before)
 
 
 def start_edit(version: Version, edit: Edit, frames: BitMap, *, actor: User | None) -> Job:
@@ -156,7 +182,8 @@ def run(job_uid: str) -> None:
 def undo(job: Job, *, actor: User | None) -> int:
     """Take an edit back; return how many frames are as before. Raises Refused.
 
-    Frames that were changed again since are left as they are.
+    Frames that were changed again since are left as they are, and can be taken back once that is
+    undone. Refused where there are no others.
     """
     with transaction.atomic():
         # Alone: PostgreSQL locks no row that may be missing, as its version's.
@@ -179,10 +206,14 @@ def undo(job: Job, *, actor: User | None) -> int:
                 index, replaced, np.concatenate([index.identities(held), index.identities(staged)])
             )
         )
+        left = replaced - back
+        if left and not back:
+            raise Refused(_changed_since(job, staged))
         if back or made:
             change_membership(version, add=back - held, remove=made)
-        job.result = {**job.result, "undone": True, "restored": len(back)}
-        job.staged = job.replaced = b""
+        restored = job.result.get("restored", 0) + len(back)
+        job.result = {**job.result, "undone": not left, "restored": restored}
+        job.staged, job.replaced = (dump(staged - made), dump(left)) if left else (b"", b"")
         job.save(update_fields=["result", "staged", "replaced"])
         audit.record(
             "undo edit",
@@ -193,6 +224,16 @@ def undo(job: Job, *, actor: User | None) -> int:
             frames=len(back),
         )
     return len(back)
+
+
+def _changed_since(job: Job, staged: BitMap) -> str:
+    """Return why none of an edit's frames can be taken back."""
+    later = Job.objects.filter(version=job.version, kind=Job.Kind.EDIT, pk__gt=job.pk)
+    for other in later.filter(state=Job.State.DONE).order_by("-pk")[:_LATER_EDITS]:
+        if len(other.replaced) and load(other.replaced).intersect(staged):
+            done = Edit(**other.options).sentence
+            return f"Its frames have been edited again since: “{done}”. Undo that first."
+    return "Its frames have all been changed since, so there is nothing that it could take back."
 
 
 def _run(job: Job) -> None:

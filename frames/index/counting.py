@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from frames.index.writer import NumberEntries
 
 TYPE_NULL, TYPE_LIST = "null", "list"
-# What the bins of a region key may take in frame space: 120 up to 3.5 million frames, and 40 of
+# What the bins of a region key may take in frame space: 120 up to 1.7 million frames, and 20 of
 # ten million.
-_REGION_BINS_BYTES: Final = 50_000_000
+_REGION_BINS_BYTES: Final = 25_000_000
 _BINS_MIN: Final = 16
 # Which are always there, or the same as another: no facet of their own.
 _NO_FACET: Final = ("context_id", "rois.label")

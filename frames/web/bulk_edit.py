@@ -96,6 +96,8 @@ class BulkPage:
     @property
     def question(self) -> str:
         """What is about to happen."""
+        if self.edit and not edits.is_exact(self.selected, self.edit):
+            return f"Up to {plural(self.changes, 'frame')} would change: those not so already."
         if self.changes == self.selected:
             return f"{plural(self.changes, 'frame')} would change."
         rest = plural(self.selected - self.changes, "frame")
@@ -174,7 +176,9 @@ def job_undo(request: SignedInRequest, job_uid: str) -> HttpResponse:
     except (Refused, VersionNotWritable) as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"{plural(restored, 'frame')} as before the edit.")
+        job.refresh_from_db()
+        left = "" if job.result["undone"] else " Others have been changed since and stay."
+        messages.success(request, f"{plural(restored, 'frame')} as before the edit.{left}")
     return redirect("frames:job_detail", job.uid)
 
 

@@ -10,11 +10,18 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from html import escape
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
-from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
+from urllib.request import (
+    HTTPCookieProcessor,
+    OpenerDirector,
+    Request,
+    build_opener,
+    urlopen,
+)
 
 import pytest
 
@@ -108,6 +115,18 @@ def site(tmp_path: Path, static_root: Path) -> Iterator[Site]:
         site.end(signal.SIGTERM)
 
 
+def signed_in(site: Site, password: str) -> OpenerDirector:
+    """Return a browser in which the viewer has signed in."""
+    opener = build_opener(HTTPCookieProcessor(CookieJar()))
+    form = opener.open(f"{site.url}/sign-in/").read().decode()
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
+    assert token
+    fields = {"csrfmiddlewaretoken": token[1], "username": "viewer", "password": password}
+    answer = opener.open(Request(f"{site.url}/sign-in/", urlencode(fields).encode()))
+    assert answer.status == 200
+    return opener
+
+
 def test_first_start_prints_a_password_that_signs_in(site: Site) -> None:
     site.start()
     services.wait_until(lambda: "Ctrl-C stops it" in site.output(), "the greeting")
@@ -115,18 +134,10 @@ def test_first_start_prints_a_password_that_signs_in(site: Site) -> None:
     found = re.search(r"the password of each is (\S+)", site.output())
     assert found
 
-    opener = build_opener(HTTPCookieProcessor(CookieJar()))
-    form = opener.open(f"{site.url}/sign-in/").read().decode()
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
-    assert token
-    fields = {
-        "csrfmiddlewaretoken": token[1],
-        "username": "viewer",
-        "password": found[1],
-    }
-    answer = opener.open(Request(f"{site.url}/sign-in/", urlencode(fields).encode()))
-    assert answer.status == 200
-    assert answer.url == f"{site.url}/datasets/"
+    opener = signed_in(site, found[1])
+    with opener.open(f"{site.url}/datasets/") as answer:
+        assert answer.status == 200
+        assert answer.url == f"{site.url}/datasets/"
 
 
 def test_terminate_ends_every_process_in_order(site: Site) -> None:
@@ -170,3 +181,14 @@ def test_taken_port_is_told_in_one_line(site: Site) -> None:
         f"CommandError: Port {site.port} of 127.0.0.1 is taken; "
         f"choose another: make run PORT={site.port + 1}\n"
     )
+
+
+def test_a_long_filter_is_answered_by_the_page_and_not_by_the_server(site: Site) -> None:
+    """A browser repeats the address in Referer, htmx in a header of its own."""
+    site.start()
+    opener = signed_in(site, (site.folder / "demo_password").read_text().strip())
+    for text in ("(" * 1000 + "car" + ")" * 1000, "é" * 9_000, "car " * 25_000):
+        address = f"{site.url}/datasets/?{urlencode({'q': text})}"
+        headers = {"Referer": address, "HX-Current-URL": address}
+        with opener.open(Request(address, headers=headers)) as answer:
+            assert escape(text.strip()[:100]) in answer.read().decode()
