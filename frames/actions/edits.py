@@ -1,8 +1,9 @@
 """Bulk edits: one change made to many frames of a draft, as a job that can be undone.
 
 The revisions that an edit writes are staged in batches and given to the draft all at once, as an
-import's are: a draft has all of an edit or nothing of it. What another writer has changed since
-the edit was asked for is left as that writer left it.
+import's are: a draft has all of an edit or nothing of it. An edit is of frames, as they are when
+it begins: of two that are asked for at once the second changes what the first has made. What
+another writer changes while it runs is left as that writer left it.
 """
 
 from __future__ import annotations
@@ -240,6 +241,12 @@ def _run(job: Job) -> None:
     if job.version is None:
         raise Refused("The version that this edit was for has been deleted.")
     edit = Edit(**job.options)
+    if not job.position:
+        # Whatever was written to the frames since they were selected.
+        index = DatasetIndex(job.version.dataset)
+        chosen = index.identities(load(job.selected))
+        job.selected = dump(_with_identity(index, membership.members(job.version.pk), chosen))
+        job.save(update_fields=["selected"])
     try:
         if edit.verb == "delete":
             _delete(job, job.version)

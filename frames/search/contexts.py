@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from frames.index import store
-from frames.index.bitmaps import UInt32Array, to_array
+from frames.index.bitmaps import SEGMENT_BITS, UInt32Array, rows_by_segment, to_array
 from frames.index.cache import cache
 from frames.models import Frame
 from frames.models.frame import ORDINAL_MASK
@@ -140,7 +140,15 @@ def behind(
     terms, numbers = index.numbering("context_id")
 
     def count(frames: BitMap) -> npt.NDArray[np.int64]:
-        return np.bincount(numbers[to_array(frames)], minlength=len(terms))
+        # One more, for frames of no context. Segment by segment: contexts are written together,
+        # so each touches few of them, and ten million numbers at once would be 160 MB.
+        found = np.zeros(len(terms) + 1, dtype=np.int64)
+        for segment, rows in rows_by_segment(frames):
+            here = numbers[segment << SEGMENT_BITS :][rows]
+            least = int(here.min())
+            counts = np.bincount(here - least)
+            found[least : least + len(counts)] += counts
+        return found[:-1]
 
     found = np.flatnonzero(wanted(count))
     if after is not None:

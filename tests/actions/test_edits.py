@@ -132,11 +132,63 @@ def test_an_edit_that_changes_nothing_is_refused(draft: Version) -> None:
 
 
 def test_what_an_edit_would_leave_as_it_is_gets_no_revision(draft: Version) -> None:
-    make(draft, Edit("set", key="light", value="day"))
+    edit = Edit("set", key="light", value="day")
+    job = start(draft, edit)
+    assert job.total == 2, "which its page has said"
+    again = start(draft, edit)
+    edits.run(job.uid)
     before = members(draft)
-    job = make(draft, Edit("set", key="light", value="day"))
+    edits.run(again.uid)
+    again.refresh_from_db()
     assert members(draft) == before
-    assert job.result == {"changed": 0, "left": 3}
+    assert again.result == {"changed": 0, "left": 2}
+    with pytest.raises(Refused, match="None of these frames would change"):
+        start(draft, edit)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_frames_without_a_key_are_told_from_others_by_few_rows(
+    draft: Version, monkeypatch: pytest.MonkeyPatch, many: bool
+) -> None:
+    """Above a number of frames all are counted, which the page says."""
+    monkeypatch.setattr(edits, "EXACT_FRAMES_MAX", 2 if many else 3)
+    index, edit = DatasetIndex(fresh(draft).dataset), Edit("unset", key="light")
+    assert len(edits.affected(index, members(draft), edit)) == (3 if many else 1)
+    assert edits.is_exact(3, edit) is not many
+
+
+def test_edits_asked_for_at_once_are_all_made(draft: Version) -> None:
+    jobs_made = [start(draft, Edit("tag", value=tag)) for tag in ("x", "y", "z")]
+    for job in jobs_made:
+        edits.run(job.uid)
+        job.refresh_from_db()
+        assert job.result == {"changed": 3, "left": 0}
+    assert [meta["tags"][-3:] for meta, _ in held(draft).values()] == [["x", "y", "z"]] * 3
+
+
+def test_an_undo_that_could_take_nothing_back_names_what_stands_in_its_way(draft: Version) -> None:
+    before = held(draft)
+    first, second = make(draft, Edit("tag", value="x")), make(draft, Edit("tag", value="y"))
+    with pytest.raises(Refused, match="since: “Tag with y”"):
+        edits.undo(first, actor=None)
+    assert edits.undo(second, actor=None) == 3
+    assert edits.undo(first, actor=None) == 3
+    assert held(draft) == before
+
+
+def test_what_an_undo_had_to_leave_can_be_taken_back_later(draft: Version) -> None:
+    before = held(draft)
+    first = make(draft, Edit("tag", value="x"))
+    only_a = DatasetIndex(fresh(draft).dataset).text("meta.light", "day")
+    second = make(draft, Edit("tag", value="y"), only_a & members(draft))
+    assert edits.undo(first, actor=None) == 2
+    first.refresh_from_db()
+    assert first.result["undone"] is False
+    edits.undo(second, actor=None)
+    assert edits.undo(first, actor=None) == 1
+    assert held(draft) == before
+    first.refresh_from_db()
+    assert (first.result["undone"], first.result["restored"]) == (True, 3)
 
 
 def test_a_value_is_not_made_an_object(draft: Version) -> None:

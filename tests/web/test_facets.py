@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -216,7 +216,7 @@ def test_what_the_data_says_is_never_markup(see: Client, base: str) -> None:
 
 def test_an_object_says_where_its_keys_are(see: Client, project: Project) -> None:
     """It is null once, so it is a key of its own, which has no value."""
-    metas = [{"pose": {"x": 1}}, {"pose": None}]
+    metas: list[dict[str, Any]] = [{"pose": {"x": 1}}, {"pose": None}]
     version = make_version(project, [make_frame(f"f{n}", meta=m) for n, m in enumerate(metas)])
     address = f"/datasets/{version.dataset.uid}/versions/{version.uid}/facets/"
     body = see.get(address).content.decode()
