@@ -38,6 +38,8 @@ FRAMES_PER_TASK: Final = 256
 PLAN_CHUNK_ORDINALS: Final = 2_048
 SWEEP_MAX_ROWS: Final = 4_096
 MAX_ATTEMPTS: Final = 5
+# The task past the queue of imports.
+_REQUESTED = "frames.render_requested"
 # How long a message may wait in the queue, and a worker be silent, before the row is sent again.
 LOST_AFTER: Final = timedelta(minutes=10)
 LEASE: Final = timedelta(minutes=2)
@@ -84,7 +86,11 @@ def _send(previews: Iterable[Preview], task: str = "frames.render_previews") -> 
 
 
 def _want(project_pk: int, specs: Iterable[PreviewSpec], task: str) -> dict[str, Preview]:
-    """Make the rows that are missing, enqueue them, and return all by key."""
+    """Make the rows that are missing, enqueue them, and return all by key.
+
+    What is looked at and waits in the queue of an import is enqueued again, past it: whoever
+    comes second finds it made.
+    """
     wanted = {spec.key(project_pk): spec for spec in specs}
     found: dict[str, Preview] = {}
     for keys in _chunks(wanted, 500):
@@ -108,7 +114,14 @@ def _want(project_pk: int, specs: Iterable[PreviewSpec], task: str) -> dict[str,
             # Another planner may have made some of them in this moment; it sends them too.
             Preview.objects.bulk_create(missing, ignore_conflicts=True, batch_size=500)
             _send(missing, task)
+    if task == _REQUESTED:
+        _send((preview for preview in found.values() if is_unbegun(preview)), task)
     return found | {preview.key: preview for preview in missing}
+
+
+def is_unbegun(preview: Preview) -> bool:
+    """Whether no worker has taken it up yet."""
+    return preview.state == Preview.State.PENDING and not preview.attempts
 
 
 def plan(dataset_pk: int, first_ordinal: int, end_ordinal: int) -> None:
@@ -132,11 +145,11 @@ def plan(dataset_pk: int, first_ordinal: int, end_ordinal: int) -> None:
 def request(project: Project, sources: Iterable[Source], edge_px: int) -> dict[int, Preview]:
     """Make and enqueue what a page shows now, if it is not there yet; return it by source.
 
-    Idempotent: what waits or has failed stays as it is. What is new does not wait behind the
-    previews of a large import.
+    Idempotent: what has failed stays as it is. What no worker has taken up yet does not wait
+    behind the previews of a large import.
     """
     specs = {source.pk: spec_for(source, edge_px) for source in sources}
-    previews = _want(project.pk, specs.values(), "frames.render_requested")
+    previews = _want(project.pk, specs.values(), _REQUESTED)
     return {pk: previews[spec.key(project.pk)] for pk, spec in specs.items()}
 
 
@@ -174,7 +187,7 @@ def retry(keys: Sequence[str]) -> int:
             attempts=0,
             due_at=timezone.now() + LOST_AFTER,
         )
-        _send(again, "frames.render_requested")
+        _send(again, _REQUESTED)
     return len(again)
 
 

@@ -437,15 +437,6 @@ def frames_behind(
     )
 
 
-def moments_of_context(dataset_pk: int, context_id: str) -> list[tuple[float, int]]:
-    """Return (timestamp, id) of every revision of a context in order; off an index alone."""
-    return fetch(
-        f"SELECT timestamp, id FROM {_FRAME} WHERE dataset_id = %s AND context_id = %s "
-        "ORDER BY timestamp, frame_id, id",
-        [dataset_pk, context_id],
-    )
-
-
 def moments_of_contexts(
     dataset_pk: int, context_ids: Sequence[str]
 ) -> Iterator[tuple[str, float, int]]:

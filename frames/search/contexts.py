@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -86,8 +88,8 @@ def column_of(index: DatasetIndex, context_id: str) -> Column:
     slot = _slot(index, context_id)
     column: Column | None = cache.get(slot)
     if column is None:
-        rows = store.moments_of_context(index.dataset.pk, context_id)
-        column = _keep(slot, rows)
+        moments = store.moments_of_contexts(index.dataset.pk, [context_id])
+        column = _keep(slot, [*moments])
     return column
 
 
@@ -115,11 +117,10 @@ def columns_of(index: DatasetIndex, context_ids: Sequence[str], read_max: int) -
             small.append(value)
         else:
             columns[value] = column_of(index, value)
-    rows: dict[str, list[tuple[float, int]]] = {value: [] for value in small}
-    for context_id, timestamp, pk in store.moments_of_contexts(index.dataset.pk, small):
-        rows[context_id].append((timestamp, pk))
-    for context_id, moments in rows.items():
-        columns[context_id] = _keep(_slot(index, context_id), moments)
+    rows = store.moments_of_contexts(index.dataset.pk, small)
+    moments = {context_id: [*group] for context_id, group in groupby(rows, itemgetter(0))}
+    for context_id in small:
+        columns[context_id] = _keep(_slot(index, context_id), moments.get(context_id, []))
     return columns
 
 
@@ -163,10 +164,11 @@ def _slot(index: DatasetIndex, context_id: str) -> tuple[str, int, int, str]:
     return ("order", index.dataset.pk, index.dataset.generation, context_id)
 
 
-def _keep(slot: tuple[str, int, int, str], rows: Sequence[tuple[float, int]]) -> Column:
+def _keep(slot: tuple[str, int, int, str], rows: Sequence[tuple[str, float, int]]) -> Column:
+    _, timestamps, pks = zip(*rows, strict=True) if rows else ((), (), ())
     column = Column(
-        np.array([pk & ORDINAL_MASK for _, pk in rows], dtype=np.uint32),
-        np.array([timestamp for timestamp, _ in rows], dtype=np.float64),
+        (np.array(pks, dtype=np.int64) & ORDINAL_MASK).astype(np.uint32),
+        np.array(timestamps, dtype=np.float64),
     )
     cache.put(slot, column, column.ordinals.nbytes + column.timestamps.nbytes)
     return column

@@ -18,7 +18,10 @@ from frames.search.lucene import Evaluation
 from frames.search.matching import Row, frame_satisfies, region_numbers, source_ids
 from frames.search.syntax import (
     And,
+    Between,
     Equal,
+    Exists,
+    Like,
     Not,
     Or,
     Single,
@@ -104,6 +107,32 @@ def without_one(version: Version, query: FrameQuery) -> list[Dropped]:
         return list(_without_one(version, query))
     except QueryError:
         return []
+
+
+def unknown_keys(version: Version, query: FrameQuery) -> list[str]:
+    """Return the metadata keys that a filter names and no frame of the dataset has.
+
+    None where the filter cannot be read. Queries: 1 for each key.
+    """
+    index = DatasetIndex(version.dataset)
+    try:
+        keys = dict.fromkeys(_keys_in(parse(query.q))) if query.q else {}
+    except QueryError:
+        return []
+    return [key for key in keys if not index.keys_at(key)]
+
+
+def _keys_in(clause: Clause) -> Iterator[str]:
+    """Yield the metadata keys that a tree asks for."""
+    match clause:
+        case And(_, _, children) | Or(_, _, children):
+            for child in children:
+                yield from _keys_in(child)
+        case Not(_, _, child) | Single(_, _, _, child):
+            yield from _keys_in(child)
+        case Exists(_, _, field) | Equal(_, _, field) | Like(_, _, field) | Between(_, _, field):
+            if "meta." in field:
+                yield field
 
 
 def _without_one(version: Version, query: FrameQuery) -> Iterator[Dropped]:

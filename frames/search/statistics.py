@@ -154,7 +154,10 @@ class _Distribution:
     def statistics(self) -> Statistics:
         """Return the whole of it."""
         key = counting.key_named(self.index, self.wanted.space_key)
-        raw = _Raw([], None, [], 0)
+        # Of a property that nothing has.
+        raw = _Raw(
+            [], None, [], self.annotations if self.wanted.counted == "roi" else len(self.frames)
+        )
         if key is not None and self.wanted.counted == "roi" and is_region_key(key.name):
             raw = self._by_region(key)
         elif key is not None:

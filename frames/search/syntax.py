@@ -444,6 +444,12 @@ def _leaf(node: tree.Item, space: Space, field: str, start: int, end: int) -> Cl
     if isinstance(node, tree.Word):
         if node.value == "*":
             return All(start, end) if is_bare else Exists(start, end, field)
+        if is_bare and (node.value in ("&&", "||") or node.value.startswith("!")):
+            raise QueryError(
+                "AND, OR and NOT are written as words, not as &&, || and !. "
+                "Put it in quotes if it is a label.",
+                position=start,
+            )
         parts = _parts(node.value)
         if any(isinstance(part, Wild) for part in parts):
             if field in _TIME_FIELDS or field == "rois.confidence":

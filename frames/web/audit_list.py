@@ -317,7 +317,7 @@ def _shown(value: Any) -> str:
 
 def _as_csv(events: QuerySet[AuditEvent]) -> StreamingHttpResponse:
     """Stream all events that match; memory does not grow with them."""
-    response = StreamingHttpResponse(_csv_parts(events), content_type="text/csv")
+    response = StreamingHttpResponse(_csv_parts(events), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="audit.csv"'
     return response
 

@@ -39,7 +39,7 @@ SORTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class DatasetQuery:
-    """What the page's address asks for; `page` counts from 1."""
+    """What the page's address asks for; `page`, its `after`, counts from 1."""
 
     q: str = ""
     project: str = ""
@@ -49,7 +49,7 @@ class DatasetQuery:
     @classmethod
     def from_params(cls, params: dict[str, str]) -> DatasetQuery:
         """Read the address; what is not known falls back to the default."""
-        number = params.get("page", "")
+        number = params.get("after", "")
         # No name has a null character, and PostgreSQL refuses to be asked for one.
         return cls(
             q=params.get("q", "").replace("\x00", "").strip(),
@@ -62,7 +62,7 @@ class DatasetQuery:
         """Return the query of the next page."""
         params = {"q": self.q, "project": self.project, "sort": self.sort}
         params = {key: value for key, value in params.items() if value}
-        return urlencode({**params, "page": str(self.page + 1)})
+        return urlencode({**params, "after": str(self.page + 1)})
 
 
 @dataclass(frozen=True, slots=True)

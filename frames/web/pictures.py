@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.urls import reverse
 
-from frames.actions.previews import ask
+from frames.actions.previews import ask, is_unbegun
 from frames.models import Preview, PreviewReason
 from frames.previews.spec import spec_for
 from frames.previews.storage import preview_url
@@ -98,7 +98,7 @@ def pictures_of(sources: Iterable[tuple[int, Source]], edge_px: int) -> dict[int
     """Return the preview of each source by the source's primary key; one query.
 
     A preview that has no row yet is pending. Its import plans it in a moment; should that be
-    lost, who looks at it asks again.
+    lost, or wait behind a hundred thousand others, who looks at it asks for it.
 
     Args:
         sources: each with the primary key of its project.
@@ -106,8 +106,8 @@ def pictures_of(sources: Iterable[tuple[int, Source]], edge_px: int) -> dict[int
     """
     keys = {source.pk: spec_for(source, edge_px).key(project_pk) for project_pk, source in sources}
     rows = Preview.objects.in_bulk(set(keys.values()))
-    if missing := [pk for pk, key in keys.items() if key not in rows]:
-        ask(missing, edge_px)
+    if wanted := [pk for pk, key in keys.items() if key not in rows or is_unbegun(rows[key])]:
+        ask(wanted, edge_px)
     return {pk: picture_of(rows[key]) if key in rows else Picture(key) for pk, key in keys.items()}
 
 

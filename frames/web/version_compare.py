@@ -234,13 +234,17 @@ class ComparePage:
         }
 
     def _item(self, item: Difference) -> dict[str, Any]:
-        sides = {"before": (item.row.before, self.before), "after": (item.row.after, self.after)}
+        before_url = item.earlier_url or item.url
+        sides = {
+            "before": (item.row.before, self.before, before_url),
+            "after": (item.row.after, self.after, item.url),
+        }
         return {
             "frame_id": item.frame_id,
             "changes": item.lines,
             **{
-                name: row and frame_json(row, version, item.url, item.picture)
-                for name, (row, version) in sides.items()
+                name: row and frame_json(row, version, url, item.picture)
+                for name, (row, version, url) in sides.items()
             },
         }
 
@@ -409,7 +413,7 @@ def _region_line(
 
 def _as_csv(comparison: Comparison) -> StreamingHttpResponse:
     """Stream all that differs, a line a frame; memory does not grow with it."""
-    response = StreamingHttpResponse(_csv_lines(comparison), content_type="text/csv")
+    response = StreamingHttpResponse(_csv_lines(comparison), content_type="text/csv; charset=utf-8")
     name = f"{comparison.before.uid[:8]}-{comparison.after.uid[:8]}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

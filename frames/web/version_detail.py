@@ -12,7 +12,7 @@ from django.urls import reverse
 from frames.models import Grant, Version
 from frames.search import pages
 from frames.search.errors import QueryError
-from frames.search.explain import without_one
+from frames.search.explain import unknown_keys, without_one
 from frames.search.query import GROUP_URL, FrameQuery
 from frames.search.samples import sample_page
 from frames.search.vocabulary import vocabulary
@@ -113,7 +113,9 @@ class VersionPage:
             return "Every group has a frame that matches."
         if self.matched:
             return f"None of the {plural(self.matched, 'frame')} found has {self.query.group}."
-        return f"None of the {self.total_text} match this filter."
+        unknown = unknown_keys(self.version, self.query)
+        hint = f" No frame of the dataset has {' or '.join(unknown)}." if unknown else ""
+        return f"None of the {self.total_text} match this filter.{hint}"
 
     @property
     def without(self) -> list[tuple[str, str, str]]:

@@ -220,8 +220,9 @@ def version_merge(
     access.require(request.user, dataset.project, Grant.Role.EDITOR)
     given = request.POST if request.method == "POST" else request.GET
     page = _page(dataset, given)
-    if request.method != "POST" or page.union is None:
-        return respond(request, page, "version/merge.html", as_json=as_json)
+    if request.method != "POST" or page.union is None or page.problem:
+        status = 400 if page.problem else 200
+        return respond(request, page, "version/merge.html", as_json=as_json, status=status)
     if "create" not in request.POST:
         # Another page of conflicts: what was chosen on this one travels in the address.
         return redirect(replace(page, page=_number(given.get("go", ""), page.pages)).url)
@@ -256,8 +257,15 @@ def _page(dataset: Dataset, given: QueryDict) -> MergePage:
     picks = _picks(given, listed, len(parents))
     rule = given.get("rule", "") if given.get("rule") in ("first", "last") else ""
     page = _number(given.get("page", ""), -(-listed // PAGE_SIZE))
+    problem = ""
+    if len(parents) < len(given.getlist("parent")):
+        problem = (
+            "A parent is a published version of this dataset, and is named once. What is not was "
+            "left out."
+        )
     return MergePage(
         dataset=dataset,
+        problem=problem,
         candidates=[
             Candidate(version, version.uid in found) for version in published[:VERSIONS_SHOWN]
         ],

@@ -351,7 +351,9 @@ def version_statistics(
 
 
 def _as_csv(version: Version, found: Statistics, wanted: StatisticsQuery) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(_csv_lines(found, wanted), content_type="text/csv")
+    response = StreamingHttpResponse(
+        _csv_lines(found, wanted), content_type="text/csv; charset=utf-8"
+    )
     name = f"{version.uid[:8]}-statistics.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

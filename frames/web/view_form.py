@@ -468,13 +468,17 @@ def view_edit(request: SignedInRequest, view_uid: str) -> HttpResponse:
 def _answer(request: SignedInRequest, form: ViewForm, view: DataView | None) -> HttpResponse:
     """Do what a button asks: change the form's rows and show it again, or save."""
     verb, _, argument = request.POST.get("do", "save").partition(" ")
-    if verb in _CHANGES:
-        number = int(argument) if argument.isdecimal() and len(argument) < 4 else 0
-        try:
+    number = int(argument) if argument.isdecimal() and len(argument) < 4 else 0
+    try:
+        if verb in _CHANGES:
             form = _CHANGES[verb](request, form, number)
-        except QueryError as error:
-            return _show(request, form, view, [(f"filters-{number}-q", error.message)], status=400)
-        return _show(request, form, view)
+            return _show(request, form, view)
+        for number, item in enumerate(form.filters):
+            # What was typed is meant, also by who does not press the button beside it.
+            if item.rule != RuleFields():
+                form = _add_rule(request, form, number)
+    except QueryError as error:
+        return _show(request, form, view, [(f"filters-{number}-q", error.message)], status=400)
     problems = [] if verb != "save" else _said_problems(form)
     try:
         definition = form.definition()

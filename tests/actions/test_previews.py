@@ -555,17 +555,22 @@ def test_a_request_makes_what_is_missing_once(
     sent: list[list[str]],
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    """And takes no lock where nothing is missing: a page never waits for a writer."""
+    """And takes no lock where nothing is missing: a page never waits for a writer.
+
+    What no worker has begun is asked for again, since it may wait in the queue of an import.
+    """
     version = version_of(project, [picture(folder, f"{number}.jpg") for number in range(3)])
     sources = list(Source.objects.filter(frame__dataset=version.dataset))
     found = previews.request(project, sources, VIEWER_EDGE_PX)
     assert found.keys() == {source.pk for source in sources}
     assert {row.edge_px for row in found.values()} == {VIEWER_EDGE_PX}
     assert [len(keys) for keys in sent] == [3]
-    with django_assert_num_queries(1):
-        again = previews.request(project, sources, VIEWER_EDGE_PX)
-    assert {row.key for row in again.values()} == {row.key for row in found.values()}
-    assert len(sent) == 1
+    for begun, messages in ((0, 2), (1, 2)):
+        Preview.objects.update(attempts=begun)
+        with django_assert_num_queries(1):
+            again = previews.request(project, sources, VIEWER_EDGE_PX)
+        assert {row.key for row in again.values()} == {row.key for row in found.values()}
+        assert len(sent) == messages
     previews.render(sent[0])
     assert {row.state for row in previews.request(project, sources, VIEWER_EDGE_PX).values()} == {
         READY
@@ -632,5 +637,22 @@ def test_what_a_page_shows_is_planned_although_its_import_never_did(
     previews.plan_shown([source.pk, 0], 320)
     assert Preview.objects.get().uri == "file:///a.jpg"
     assert sent[1][0] == "frames.render_requested"
+
+
+def test_what_a_page_shows_does_not_wait_behind_the_previews_of_an_import(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that an import has planned are sent again past its queue, until a worker has begun."""
+    sent: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(previews, "enqueue", lambda task, **kwargs: sent.append((task, kwargs)))
+    version = make_version(project, [make_frame("a", uri="file:///a.jpg")])
+    previews.plan(version.dataset_id, 0, 1)
+    source, key = Source.objects.get(), Preview.objects.get().key
+    previews.plan_shown([source.pk], 320)
+    assert sent == [
+        ("frames.render_previews", {"keys": [key]}),
+        ("frames.render_requested", {"keys": [key]}),
+    ]
+    Preview.objects.update(attempts=1)
     previews.plan_shown([source.pk], 320)
     assert len(sent) == 2

@@ -169,6 +169,16 @@ def test_site_starts_again_on_its_state_after_a_kill(site: Site) -> None:
     assert (site.folder / "demo_password").read_text() == secret
 
 
+def test_missing_static_files_are_told_in_one_line(site: Site, tmp_path: Path) -> None:
+    site.static_root = tmp_path / "nothing"
+    site.spawn()
+    assert site.process is not None
+    assert site.process.wait(timeout=20) == 1
+    assert site.output() == (
+        "CommandError: The site's static files are missing: run `make setup` first.\n"
+    )
+
+
 def test_taken_port_is_told_in_one_line(site: Site) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

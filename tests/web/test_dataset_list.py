@@ -105,13 +105,20 @@ def test_load_more_brings_the_rest(
         names += re.findall(r'<h2 class="plate-name"><a[^>]*>([^<]+)</a>', part)
         query = next_link(part)
     assert names == ["0", "1", "2", "3", "4"]
+    found: list[str] = []
+    after: int | None = 1
+    while after:
+        page = client.get(f"/datasets.json?sort=name&after={after}").json()
+        found += [item["name"] for item in page["items"]]
+        after = page["next"]
+    assert found == names
 
 
 @pytest.mark.parametrize("page", ["0", "-1", "x", "999999", "9" * 50, "²"])
 def test_foreign_page_number_is_no_error(
     page: str, browse: Callable[[User | None], Client], viewer: User
 ) -> None:
-    assert browse(viewer).get("/datasets/", {"page": page}).status_code == 200
+    assert browse(viewer).get("/datasets/", {"after": page}).status_code == 200
 
 
 def test_who_is_in_no_project_is_told_what_to_do(

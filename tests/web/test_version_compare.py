@@ -132,6 +132,8 @@ def test_json_twin(address: str, browse: Browse, viewer: User, side: str, ids: l
     item = page["items"][0]
     assert (item["before"] is None) == (side == "added")
     assert (item["after"] is None) == (side == "removed")
+    for frame in (item["before"], item["after"]):
+        assert frame is None or frame["dataset"]["version"] in frame["url"]
     assert {(d["label"], d["before"], d["after"]) for d in page["labels"]} == {
         ("car", 3, 1),
         ("bus", 1, 0),

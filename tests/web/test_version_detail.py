@@ -126,6 +126,19 @@ def test_filter_without_a_match_says_so_and_leads_back(
     body = browse(viewer).get(f"{base}/?label=ship").content.decode()
     assert "Nothing matches" in body
     assert f'href="{base}/"' in body
+    assert "No frame of the dataset has" not in body
+
+
+def test_a_filter_on_a_key_that_no_frame_has_names_it(
+    base: str, browse: Callable[[User | None], Client], viewer: User
+) -> None:
+    for q in (
+        "meta.wether:rain",
+        "car AND NOT (ship OR _exists_:meta.wether)",
+        "meta.wether:[1 TO 2]",
+    ):
+        body = browse(viewer).get(f"{base}/", {"q": f"({q}) AND label:ship"}).content.decode()
+        assert "No frame of the dataset has meta.wether." in body
 
 
 def test_empty_version_tells_an_editor_how_to_fill_it(

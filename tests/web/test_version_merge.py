@@ -215,8 +215,13 @@ def test_parents_of_another_dataset_are_not_taken(
     other = versions.publish(make_version(project), actor=None)
     for parent in (other.uid, "\x00", "nonsense", parents[0].uid):
         sent = {"parent": [parents[0].uid, parent]}
-        page = browse(editor).get(address, sent).content.decode()
-        assert "Choose two published versions" in page
+        page = browse(editor).get(address, sent)
+        assert page.status_code == 400
+        assert "Choose two published versions" in page.content.decode()
+        assert "What is not was left out." in page.content.decode()
+        both = {"parent": [*sent["parent"], parents[1].uid], "create": "1", "name": "x"}
+        assert browse(editor).post(address, both).status_code == 400
+    assert not Version.objects.filter(name="x").exists()
 
 
 def test_names_in_conflicts_are_escaped(project: Project, browse: Browse, editor: User) -> None:

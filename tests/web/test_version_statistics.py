@@ -102,7 +102,7 @@ def test_csv_has_every_value_and_no_formula(see: Client, project: Project) -> No
     version = make_version(project, frames)
     address = f"/datasets/{version.dataset.uid}/versions/{version.uid}/statistics/?format=csv"
     answer = see.get(address)
-    assert answer["Content-Type"] == "text/csv"
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
     text = answer.getvalue().decode()
     rows = list(csv.reader(io.StringIO(text)))
     assert rows[0] == ["rois.label", "low", "high", "annotations", "share"]

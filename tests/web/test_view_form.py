@@ -223,6 +223,17 @@ def test_w7_a_rule_is_written_into_the_filter(
     assert 'label:bus AND NOT rois:(label:"car"' in value_of((excluded), "filter.q")[1]
 
 
+def test_w7_a_rule_that_was_typed_and_not_added_is_saved(
+    filled: dict[str, Any], browse: Browse, editor: User
+) -> None:
+    names = ("labels", "confidence_low", "confidence_high", "count_low", "count_high")
+    rule = {f"rule.{name}": ["", ""] for name in (*names, "frame", "source")}
+    rule["rule.labels"] = ["occluded", ""]
+    browse(editor).post("/views/new/", {**filled, **rule})
+    filters = DataView.objects.get().definition["filters"]
+    assert filters[0]["q"] == 'label:car AND rois:(label:"occluded")'
+
+
 def test_w7_a_rule_that_cannot_be_read_keeps_what_was_typed(
     filled: dict[str, Any], browse: Browse, editor: User
 ) -> None:

@@ -55,6 +55,8 @@ class Command(BaseCommand):
         if options["end_with_parent"]:
             die_with_parent(os.getppid(), signal.SIGTERM)
         _refuse_taken_port()
+        if not (settings.STATIC_ROOT / "staticfiles.json").exists():
+            raise CommandError("The site's static files are missing: run `make setup` first.")
         for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(name, self._on_signal)
         call_command("migrate", interactive=False, verbosity=0)
