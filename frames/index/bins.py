@@ -1,9 +1,12 @@
-"""Ranges of numbers side by side, at most 120 of them, that histograms count in.
+"""Ranges of numbers or dates side by side, at most 120 of them, that histograms count in.
 
 Bins are as wide as a power of two. Numbers with up to 8 significant binary digits begin a bucket
 (frames/index/numbers.py), so as long as no edge is over 256 bins from zero, edges lie between
 buckets and each bin is a union of postings. Where all numbers lie far from zero, timestamps of
 one hour say, the exact ones of the buckets across an edge are read, once for each write.
+
+Bins of dates are as wide as people divide time. Each date is a term of its own, so each lies whole
+in a bin.
 """
 
 from __future__ import annotations
@@ -23,6 +26,17 @@ BINS_MAX: Final = 120
 # Stragglers on one side go into a bin of their own where the others spread so much less.
 _STRAGGLE: Final = 10
 _STRAGGLERS_MAX: Final = 1000
+
+DATE_BINS_MAX: Final = 60
+# Where the years 1 to 9999 begin and end, in epoch ms: what lies beyond is not written as a date.
+DATES_BEGIN_MS: Final = -62_135_596_800_000
+DATES_END_MS: Final = 253_402_300_800_000
+_DAY_S: Final = 86_400
+_DATE_STEPS_S: Final = (
+    *(1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 10_800, 21_600, 43_200),
+    *(_DAY_S * days for days in (1, 2, 7, 14, 30, 90)),
+    *(_DAY_S * 365 * years for years in (1, 2, 5, 10, 20, 50, 100, 200)),
+)
 
 
 class Bucket(NamedTuple):
@@ -83,6 +97,20 @@ def edges_of(
     if above:
         inner.append(extremes(buckets[-1].number)[1])
     return Edges(tuple(inner), below, above)
+
+
+def date_edges(low: float, high: float, finest: float) -> Edges:
+    """Return the edges of bins, DATE_BINS_MAX at most, around dates from low to high, epoch ms.
+
+    They lie at multiples of a step, in UTC, that is not below `finest`: where all dates are whole
+    days, bins of hours would be empty but for one a day.
+    """
+    steps = (1_000 * seconds for seconds in _DATE_STEPS_S)
+    step = next(s for s in steps if s >= finest and high // s - low // s < DATE_BINS_MAX)
+    first, last = int(low // step), int(high // step)
+    inner = [float(number * step) for number in range(first + 1, last + 1)]
+    start, end = max(first * step, DATES_BEGIN_MS), min((last + 1) * step, DATES_END_MS)
+    return Edges((float(start), *inner, float(end)))
 
 
 def _step(low: float, high: float, bins: int) -> float:

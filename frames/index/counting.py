@@ -8,26 +8,46 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from frames.index import regions, store
-from frames.index.bins import BINS_MAX, Bucket, Edges, edges_of
+from frames.index.bins import (
+    BINS_MAX,
+    DATES_BEGIN_MS,
+    DATES_END_MS,
+    Bucket,
+    Edges,
+    date_edges,
+    edges_of,
+)
 from frames.index.bitmaps import SEGMENT_BITS, BitMap, from_array, load, union
 from frames.index.cache import cache
 from frames.index.numbers import bounds, bucket
 from frames.index.regions import RegionSet
-from frames.index.terms import ANY, BOOLEAN, LIST, NULL, TEXT, TYPE_TEXT, is_region_key
+from frames.index.terms import (
+    ANY,
+    BOOLEAN,
+    LIST,
+    NULL,
+    TEXT,
+    TYPE_NUMBER,
+    TYPE_TEXT,
+    is_region_key,
+)
 from frames.index.writer import ENTRY
 from frames.models import Key, Posting, Term
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
     from frames.index.bitmaps import UInt32Array
     from frames.index.reader import DatasetIndex
     from frames.index.writer import NumberEntries
+
+# The first and the last epoch ms that a text means, which is a date; None for another text.
+TimesOf: TypeAlias = "Callable[[str], tuple[float, float] | None]"
 
 TYPE_NULL, TYPE_LIST = "null", "list"
 # What the bins of a region key may take in frame space: 120 up to 1.7 million frames, and 20 of
@@ -64,7 +84,7 @@ class RegionCount(NamedTuple):
 
 
 class Bins(NamedTuple):
-    """The bins of a key's numbers and the frames that have a number in each."""
+    """The bins of a key's numbers, or dates, and the frames that have one in each."""
 
     edges: Edges
     frames: list[BitMap]
@@ -267,6 +287,76 @@ def region_bins_of(index: DatasetIndex, key: str) -> RegionBins | None:
     sizes = [sum(len(bitmap.serialize()) for bitmap in part.values()) for part in parts]
     _cache_bins(slot, binning.edges, found, sizes)
     return RegionBins(binning.edges, found)
+
+
+def date_bins_of(
+    index: DatasetIndex, key: KeyInfo, within: BitMap, scope: int, times_of: TimesOf
+) -> Bins | None:
+    """Return the bins of a key's dates in frame space, each by its first ms; None if not all are.
+
+    What the frames `within` have of it, which `scope` stands for in the cache, must be texts that
+    `times_of` reads, and no number; what other frames have does not matter. Queries: 0, or the
+    first time after a write 4 and 3 for each 500 texts.
+    """
+    slot = ("date bins", key.name, scope, index._generation)
+    if (known := _cached_bins(slot)) is not None:
+        return Bins(known[0], known[1]) if known[0] else None
+    dates = _dates_within(index, key, within, times_of)
+    edges, frames = None, []
+    if dates:
+        finest = min(last - first + 1 for first, last in dates.values())
+        firsts = {pk: first for pk, (first, _) in dates.items()}
+        edges = date_edges(min(firsts.values()), max(firsts.values()), finest)
+        frames = _frames_by_date(index, key, edges, firsts)
+    _cache_bins(slot, edges, frames, [len(bitmap.serialize()) for bitmap in frames])
+    return Bins(edges, frames) if edges else None
+
+
+def _dates_within(
+    index: DatasetIndex, key: KeyInfo, within: BitMap, times_of: TimesOf
+) -> dict[int, tuple[float, float]]:
+    """Return by term the dates that some frames have; none where they have anything else."""
+    if key.overflowed:
+        return {}
+    numbers = types_of(index, [key])[key.name].get(TYPE_NUMBER)
+    if numbers is not None and numbers.intersect(within):
+        return {}
+    dates: dict[int, tuple[float, float]] = {}
+    others: list[int] = []
+    for pk, text in index.text_terms(key.name):
+        times = times_of(text)
+        if times is not None and DATES_BEGIN_MS <= times[0] < DATES_END_MS:
+            dates[pk] = times
+        else:
+            others.append(pk)
+    if any(True for _ in _terms_within(index, key, within, others)):
+        return {}
+    return {pk: dates[pk] for pk in _terms_within(index, key, within, list(dates))}
+
+
+def _terms_within(
+    index: DatasetIndex, key: KeyInfo, within: BitMap, term_pks: Sequence[int]
+) -> Iterator[int]:
+    """Yield those of a key's terms that some frames have, each once or more often."""
+    of_regions = is_region_key(key.name)
+    inside = index.regions_of(within).segments if of_regions and term_pks else {}
+    for pk, segment, data, _ in store.postings_of(term_pks):
+        frames_or_regions = inside.get(segment) if of_regions else within
+        if frames_or_regions is not None and frames_or_regions.intersect(load(data)):
+            yield pk
+
+
+def _frames_by_date(
+    index: DatasetIndex, key: KeyInfo, edges: Edges, firsts: Mapping[int, float]
+) -> list[BitMap]:
+    """Return the frames of each bin, of terms given with their first epoch ms."""
+    places = {pk: edges.bin_of(first) for pk, first in firsts.items()}
+    parts: list[defaultdict[int, BitMap]] = [defaultdict(BitMap) for _ in range(len(edges))]
+    for pk, segment, data, _ in store.postings_of(list(firsts)):
+        parts[places[pk]][segment] |= load(data)
+    if is_region_key(key.name):
+        return [index.frames_of(RegionSet(part)) for part in parts]
+    return [union(part.values()) for part in parts]
 
 
 class _Binning:

@@ -6,13 +6,14 @@ in the text stays as it was typed.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from luqum import tree
 
-from frames.search.syntax import field_name, number_of, parse_text, phrase
+from frames.search.syntax import field_name, number_of, parse_text, phrase, times_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,12 +24,15 @@ _WILDCARD: Final = re.compile(r"(?<!\\)[*?]")
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One condition on one key, as facets know it: values joined by OR, a range, or no value."""
+    """One condition on one key, as facets know it: values joined by OR, a range, or no value.
+
+    A bound of a range is a number, or an ISO date as it was typed.
+    """
 
     key: str
     values: tuple[str, ...] = ()
-    low: float | None = None
-    high: float | None = None
+    low: float | str | None = None
+    high: float | str | None = None
     is_missing: bool = False
 
     def __str__(self) -> str:
@@ -39,6 +43,11 @@ class Clause:
             one = texts[0] if len(texts) == 1 else f"({' OR '.join(texts)})"
             return f"{written_name(self.key)}:{one}"
         return f"{written_name(self.key)}:[{_bound(self.low)} TO {_bound(self.high)}]"
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The least and the greatest number of the range: of dates, all that they mean, in ms."""
+        return _reach(self.low, -math.inf)[0], _reach(self.high, math.inf)[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +163,12 @@ def _clause(node: tree.Item) -> Clause | None:
 def _range(key: str, node: tree.Range) -> Clause | None:
     if not (node.include_low and node.include_high):
         return None
-    bounds = []
+    bounds: list[float | str | None] = []
     for text in (str(node.low).strip().strip('"'), str(node.high).strip().strip('"')):
-        bounds.append(None if text == "*" else number_of(text))
-        if text != "*" and bounds[-1] is None:
+        number = number_of(text)
+        if text != "*" and number is None and times_of(text) is None:
             return None
+        bounds.append(None if text == "*" else text if number is None else number)
     return Clause(key, low=bounds[0], high=bounds[1])
 
 
@@ -182,5 +192,13 @@ def written_name(key: str) -> str:
     return field_name(key) + (".keyword" if key.endswith(".keyword") else "")
 
 
-def _bound(number: float | None) -> str:
-    return "*" if number is None else number_text(number)
+def _bound(bound: float | str | None) -> str:
+    if isinstance(bound, str):
+        return phrase(bound) if ":" in bound else bound
+    return "*" if bound is None else number_text(bound)
+
+
+def _reach(bound: float | str | None, open_end: float) -> tuple[float, float]:
+    if isinstance(bound, str):
+        return times_of(bound) or (open_end, open_end)
+    return (open_end, open_end) if bound is None else (bound, bound)

@@ -10,16 +10,18 @@ import math
 import re
 import zlib
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
+from frames.index.bins import DATES_END_MS
 from frames.search import facets
 from frames.search.clauses import FilterText, number_text
 from frames.search.errors import QueryError
 from frames.search.query import FrameQuery
 from frames.web.addresses import version_address
 from frames.web.labels import Label
-from frames.web.text import bar_width, count, moment, percent, plural
+from frames.web.text import MS_PER_DAY, bar_width, count, moment, percent, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,21 +70,33 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
-class Plot:
-    """The histogram of a key's numbers as one path, and the range that is chosen of it.
+class TypedRange:
+    """The two fields of a range as they were typed, and what is wrong with one of them."""
 
-    `edges` are where the bins begin and the last ends, as they are written into the fields;
-    `frames` the number of frames in each bin.
+    low: str
+    high: str
+    error: QueryError
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """The histogram of a key's numbers or dates as one path, and the range that is chosen of it.
+
+    `lows` and `highs` are where each bin begins and ends, as they are written into the fields;
+    `frames` the number of frames in each. `error` says why what stands in the fields is no range.
     """
 
     path: str
     band: Band | None
-    edges: str
+    of_times: bool
+    lows: str
+    highs: str
     frames: str
     first: str
     last: str
     low: str
     high: str
+    error: QueryError | None
     words: str
     note: str
     refine_url: str
@@ -92,6 +106,11 @@ class Plot:
     def view_box(self) -> str:
         """The plot's own units."""
         return f"0 0 {PLOT_WIDTH} {PLOT_HEIGHT}"
+
+    @property
+    def is_of_text(self) -> bool:
+        """Whether the fields take any text: one for numbers drops what is none of them."""
+        return self.of_times or self.error is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +220,9 @@ class FacetCard:
     def as_json(self) -> dict[str, Any]:
         """Return the coverage with the values and bins."""
         histogram = self.facet.histogram
+        at: Sequence[float | str] = histogram.edges.at if histogram else ()
+        if histogram and histogram.of_times:
+            at = [_instant(edge) for edge in histogram.edges.at]
         return {
             **self.row.as_json(),
             "values": [
@@ -209,9 +231,7 @@ class FacetCard:
             ],
             "bins": [
                 {"low": low, "high": high, "frames": frames}
-                for low, high, frames in zip(
-                    histogram.edges.at, histogram.edges.at[1:], histogram.frames, strict=False
-                )
+                for low, high, frames in zip(at, at[1:], histogram.frames, strict=False)
             ]
             if histogram
             else [],
@@ -277,13 +297,20 @@ class FacetsPage:
 
 
 def facets_page(
-    version: Version, query: FrameQuery, key: str = "", containing: str = ""
+    version: Version,
+    query: FrameQuery,
+    key: str = "",
+    containing: str = "",
+    typed: TypedRange | None = None,
 ) -> FacetsPage:
-    """Return the facets of a version, or one key's, empty if it has none such; raise QueryError."""
+    """Return the facets of a version, or one key's, empty if it has none such; raise QueryError.
+
+    With a range of the one key that cannot be read, so that it can be mended where it was typed.
+    """
     if "\x00" in key + containing:
         raise QueryError("A value holds no null character.", field="value")
     found = facets.facet(version, query, key, containing) if key else facets.facets(version, query)
-    made = _Maker(version, query, found.text, VALUES_SHOWN_ALONE if key else VALUES_SHOWN)
+    made = _Maker(version, query, found.text, VALUES_SHOWN_ALONE if key else VALUES_SHOWN, typed)
     return FacetsPage(
         version=version,
         query=query,
@@ -323,12 +350,18 @@ class _Maker:
     """Makes the cards of the facets under one filter."""
 
     def __init__(
-        self, version: Version, query: FrameQuery, text: FilterText, values_max: int
+        self,
+        version: Version,
+        query: FrameQuery,
+        text: FilterText,
+        values_max: int,
+        typed: TypedRange | None,
     ) -> None:
         self.version = version
         self.query = query.with_()
         self.text = text
         self.values_max = values_max
+        self.typed = typed
 
     def row(self, coverage: Coverage) -> KeyRow:
         """Return a key by its coverage."""
@@ -386,22 +419,32 @@ class _Maker:
             return None
         key, clause = facet.coverage.key, facet.clause
         edges, frames = histogram.edges, histogram.frames
-        texts = edge_texts(edges)
-        shown = [_shown(key, edge, text) for edge, text in zip(edges.at, texts, strict=True)]
-        low, high = (clause.low, clause.high) if clause else (None, None)
+        if histogram.of_times:
+            lows, highs = shown_lows, shown_highs = date_texts(edges)
+        else:
+            texts = edge_texts(edges)
+            shown = [_shown(key, edge, text) for edge, text in zip(edges.at, texts, strict=True)]
+            lows, highs = texts[:-1], texts[1:]
+            shown_lows, shown_highs = shown[:-1], shown[1:]
+        low, high = _range_texts(clause, of_times=histogram.of_times)
+        if self.typed:
+            low, high = self.typed.low, self.typed.high
         place = frames.index(max(frames))
         return Plot(
             path=_path(frames),
             band=_band(clause, edges),
-            edges=" ".join(texts),
+            of_times=histogram.of_times,
+            lows=" ".join(lows),
+            highs=" ".join(highs),
             frames=" ".join(map(str, frames)),
-            first=shown[0],
-            last=shown[-1],
-            low="" if low is None else number_text(low),
-            high="" if high is None else number_text(high),
-            words=f"Histogram of {key} from {shown[0]} to {shown[-1]}. "
-            f"Most frames lie between {shown[place]} and {shown[place + 1]}.",
-            note=_stragglers(edges, frames, shown),
+            first=shown_lows[0],
+            last=shown_highs[-1],
+            low=low,
+            high=high,
+            error=self.typed.error if self.typed else None,
+            words=f"Histogram of {key} from {shown_lows[0]} to {shown_highs[-1]}. "
+            f"Most frames lie between {shown_lows[place]} and {shown_highs[place]}.",
+            note=_stragglers(edges, frames, shown_lows[-1], shown_highs[0]),
             refine_url=f"{facets_address(self.version, FrameQuery())}refine/",
             kept=self._kept(key),
         )
@@ -426,6 +469,31 @@ def edge_texts(edges: Edges) -> list[str]:
     return [number_text(round(edge, decimals)) for edge in edges.at]
 
 
+def date_texts(edges: Edges) -> tuple[list[str], list[str]]:
+    """Return the dates that bins begin with, and those that they end with, in UTC.
+
+    Days where all edges lie between two, else minutes or seconds. A date in a range means all of
+    it, so a bin ends with the last day, minute or second before the next one.
+    """
+    days, minutes = (all(at % ms == 0 for at in edges.at) for ms in (MS_PER_DAY, 60_000))
+
+    def text(ms: float) -> str:
+        if days:
+            return _utc(ms).date().isoformat()
+        return _utc(ms).isoformat(timespec="minutes" if minutes else "seconds")
+
+    return [text(low) for low in edges.at[:-1]], [text(high - 1) for high in edges.at[1:]]
+
+
+def _instant(edge: float) -> str:
+    """Return an edge as an ISO time; no year follows 9999, whose end is its last second."""
+    return f"{_utc(min(edge, DATES_END_MS - 1)).isoformat(timespec='seconds')}Z"
+
+
+def _utc(ms: float) -> datetime:
+    return datetime(1970, 1, 1) + timedelta(milliseconds=ms)
+
+
 def _shown(key: str, edge: float, text: str) -> str:
     return moment(edge) if key == "timestamp" else text
 
@@ -447,17 +515,27 @@ def _band(clause: Clause | None, edges: Edges) -> Band | None:
     """Return the bins that the range of a clause touches."""
     if clause is None or (clause.low is None and clause.high is None):
         return None
-    first = 0 if clause.low is None else edges.bin_of(clause.low)
-    last = len(edges) - 1 if clause.high is None else edges.bin_of(clause.high)
+    first, last = map(edges.bin_of, clause.reach)
     width = PLOT_WIDTH / len(edges)
     return Band(f"{first * width:.2f}", f"{max(last - first + 1, 0) * width:.2f}")
 
 
-def _stragglers(edges: Edges, frames: Sequence[int], shown: Sequence[str]) -> str:
+def _range_texts(clause: Clause | None, *, of_times: bool) -> tuple[str, str]:
+    """Return a clause's range as the two fields hold it: dates where the key has them."""
+    if clause is None:
+        return "", ""
+    low, high = (
+        "" if bound is None else bound if of_times and isinstance(bound, str) else number_text(end)
+        for bound, end in zip((clause.low, clause.high), clause.reach, strict=True)
+    )
+    return low, high
+
+
+def _stragglers(edges: Edges, frames: Sequence[int], above: str, below: str) -> str:
     """Return what the first and the last bar hold, where they are wider than the others."""
     parts = []
     if edges.is_open_below:
-        parts.append(f"{plural(frames[0], 'frame')} below {shown[1]}")
+        parts.append(f"{plural(frames[0], 'frame')} below {below}")
     if edges.is_open_above:
-        parts.append(f"{plural(frames[-1], 'frame')} above {shown[-2]}")
+        parts.append(f"{plural(frames[-1], 'frame')} above {above}")
     return f"Far off: {', '.join(parts)}." if parts else ""

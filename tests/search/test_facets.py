@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from frames.index.bins import BINS_MAX, Bucket, edges_of
+from frames.actions.versions import delete_frames
+from frames.index.bins import BINS_MAX, DATE_BINS_MAX, Bucket, edges_of
 from frames.index.cache import cache
 from frames.index.numbers import bucket
 from frames.index.reader import DatasetIndex
 from frames.models import Frame, Version
 from frames.search import facets as module
 from frames.search.clauses import Clause, FilterText, joined, number_text
-from frames.search.facets import Facet, facet, facets, similar_names
+from frames.search.facets import Facet, Histogram, facet, facets, is_of_times, similar_names
 from frames.search.lucene import frames_matching
 from frames.search.query import FrameQuery
+from frames.web.facets import date_texts
 from tests.factories import add_frames, make_frame, make_version
 from tests.properties import tries
 from tests.search import brute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 pytestmark = pytest.mark.django_db
 
@@ -102,11 +106,18 @@ def assert_facet_equals_frames(found: Facet, within: list[dict[str, Any]]) -> No
             assert frames == sum(
                 any(
                     at[place] <= v < at[place + 1] or (is_last and v == at[place + 1])
-                    # As floats: PostgreSQL's JSON makes an integer of 1e16.
-                    for v in (float(v) for v in values if type(v) in (int, float))
+                    for v in _places(values, of_times=found.histogram.of_times)
                 )
                 for values in having.values()
             ), (key, at[place])
+
+
+def _places(values: list[Any], *, of_times: bool) -> list[float]:
+    """Return where values lie in a histogram: numbers, or dates by their first ms."""
+    if of_times:
+        return [first_ms(v) for v in values if isinstance(v, str)]
+    # As floats: PostgreSQL's JSON makes an integer of 1e16.
+    return [float(v) for v in values if type(v) in (int, float)]
 
 
 def _parts(frame: dict[str, Any], key: str) -> Iterator[tuple[Any, list[str]]]:
@@ -218,10 +229,21 @@ def test_what_else_stands_in_the_text_stays_as_it_was_typed() -> None:
         max_size=3,
         unique=True,
     ),
-    bounds=st.tuples(*[st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))] * 2),
+    bounds=st.tuples(
+        *[
+            st.one_of(
+                st.none(),
+                st.floats(allow_nan=False, allow_infinity=False),
+                st.dates().map(str),
+                st.datetimes().map(lambda at: at.isoformat(timespec="minutes")),
+                st.sampled_from(["2026-02-01 10:00:00.5+01:00", "2026-02-01T10:00Z"]),
+            )
+        ]
+        * 2
+    ),
 )
 def test_a_clause_is_read_as_it_was_written(
-    key: str, values: list[str], bounds: tuple[float | None, float | None]
+    key: str, values: list[str], bounds: tuple[float | str | None, float | str | None]
 ) -> None:
     key = f"meta.{key}".replace("\x7f", "x")
     clauses = [Clause(key, tuple(values)), Clause(key, is_missing=True)]
@@ -417,6 +439,155 @@ def test_numbers_of_any_spread_are_counted_exactly(held: list[float], low: float
     found = facet(version, FrameQuery(q=text), "meta.n").open[0]
     within = [frame for frame in plain.values() if not frame["meta"]["n"] >= low]
     assert_facet_equals_frames(found, within)
+
+
+# --- dates ---------------------------------------------------------------------------------------
+
+
+@st.composite
+def dates(draw: st.DrawFn) -> str:
+    """Return an ISO date: a day, or a time in UTC or in another zone."""
+    spread = draw(st.sampled_from([timedelta(hours=2), timedelta(days=90), timedelta(days=20_000)]))
+    at = datetime(2026, 2, 1) + spread * draw(st.floats(0, 1))
+    form = draw(st.sampled_from(["days", "minutes", "seconds", "milliseconds"]))
+    if form == "days":
+        return at.date().isoformat()
+    return at.isoformat(timespec=form) + draw(st.sampled_from(["", "Z", "+01:00", "-0530"]))
+
+
+def first_ms(text: str) -> float:
+    """Return the epoch ms that a date begins with; shares no code with the program."""
+    at = datetime.fromisoformat(text)
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1)
+
+
+def dated(held: Sequence[Any]) -> Version:
+    """Return a version whose frames f0, f1, ... have a `when`, and every second one a car."""
+    frames = [
+        make_frame(f"f{n}", labels=["car"] if n % 2 else [], meta={"when": own})
+        for n, own in enumerate(held)
+    ]
+    return make_version(frames=frames)
+
+
+def times_of_key(version: Version, key: str = "meta.when", q: str = "") -> Histogram | None:
+    """Return a key's histogram of dates."""
+    found = facet(version, FrameQuery(q=q), key).open
+    histogram = found[0].histogram if found else None
+    assert histogram is None or histogram.of_times
+    return histogram
+
+
+@tries(30)
+@given(
+    held=st.lists(st.lists(dates(), max_size=2), min_size=1, max_size=25),
+    asked=st.sampled_from(["", "label:car", "meta.when:[2026-02-15 TO *]"]),
+)
+@example(held=[["2026-02-01"]], asked="")
+@example(held=[["0001-01-01"], ["9999-12-31T23:59:59.999"]], asked="")
+def test_dates_are_counted_in_the_bins_they_begin_in(held: list[list[str]], asked: str) -> None:
+    version = dated(held)
+    found = times_of_key(version, q=asked)
+    # A key's own clause does not narrow its own counts.
+    counted = [own for n, own in enumerate(held) if n % 2 or asked != "label:car"]
+    if not any(counted):
+        assert found is None
+        return
+    assert found is not None
+    at = found.edges.at
+    assert len(found.frames) == len(at) - 1 <= DATE_BINS_MAX
+    for low, high, count in zip(at, at[1:], found.frames, strict=False):
+        assert count == sum(
+            any(low <= first_ms(text) <= high - 1 for text in own) for own in counted
+        )
+    firsts = [first_ms(text) for own in held for text in own]
+    assert at[0] <= min(firsts) <= max(firsts) < at[-1]
+
+
+@tries(20)
+@given(held=st.lists(dates(), min_size=1, max_size=20))
+def test_a_brushed_bin_finds_the_frames_that_were_counted_in_it(held: list[str]) -> None:
+    version = dated(held)
+    found = times_of_key(version)
+    assert found is not None
+    for low, high, count in zip(*date_texts(found.edges), found.frames, strict=True):
+        clause = str(Clause("meta.when", low=low, high=high))
+        assert len(matching(version, clause)) == count, clause
+
+
+@pytest.mark.parametrize(
+    ("texts", "step_s", "bins"),
+    [
+        (["2026-02-01", "2026-02-10"], 86_400, 10),
+        (["2026-02-01"], 86_400, 1),
+        (["2026-02-01T10:00", "2026-02-01T10:09"], 60, 10),
+        (["2026-02-01T10:00:00", "2026-02-01T10:00:59"], 1, 60),
+        (["2026-02-01T10:00:00.250", "2026-02-01T10:01:00.250"], 2, 31),
+        (["2026-02-01T10:00:00", "2026-02-03T10:00:00"], 3_600, 49),
+        (["2020-01-01", "2026-01-01"], 90 * 86_400, 26),
+        (["0001-01-01", "9999-12-31"], 200 * 365 * 86_400, 51),
+    ],
+)
+def test_bins_of_dates_are_as_wide_as_people_divide_time(
+    texts: list[str], step_s: int, bins: int
+) -> None:
+    """And not narrower than what the dates tell apart."""
+    found = times_of_key(dated(texts))
+    assert found is not None
+    at = found.edges.at
+    assert len(at) - 1 == bins
+    assert {high - low for low, high in pairwise(at[1:-1])} <= {step_s * 1000.0}
+    assert all(edge % (step_s * 1000) == 0 for edge in at[1:-1])
+
+
+def test_dates_of_regions_are_counted_in_frames() -> None:
+    def rois(*whens: str) -> list[dict[str, Any]]:
+        return [{"label": ["car"], "poly": [0, 0, 9, 0, 9, 9], "meta": {"at": w}} for w in whens]
+
+    frames = [
+        make_frame("a", rois=rois("2026-02-01", "2026-02-01", "2026-02-03")),
+        make_frame("b", rois=rois("2026-02-03")),
+        make_frame("c"),
+        make_frame("d", rois=rois("2026-02-02")),
+    ]
+    version = make_version(frames=frames)
+    found = times_of_key(version, "rois.meta.at", "NOT id:d")
+    assert found is not None
+    assert found.frames == (1, 0, 2)
+
+
+@pytest.mark.parametrize("other", ["soon", "2026-02-30", "2026-02", 5, ["2026-02-02", "late"]])
+def test_a_key_of_anything_but_dates_has_no_histogram_of_them(other: Any) -> None:
+    """Whatever the filter leaves of it; what no frame of the version has does not matter."""
+    version = dated(["2026-02-01", other])
+    assert times_of_key(version, q="NOT label:car") is None
+    assert not is_of_times(version, "meta.when")
+    delete_frames(version, ["f1"], actor=None)
+    version.dataset.refresh_from_db()
+    assert times_of_key(version) is not None
+    assert is_of_times(version, "meta.when")
+
+
+def test_texts_that_no_range_is_of_have_no_histogram() -> None:
+    version = make_version(frames=[make_frame("a", labels=["2026-02-01"])])
+    assert times_of_key(version, "label") is None
+
+
+def test_an_overflowed_key_has_no_histogram_of_dates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("frames.index.writer.TEXTS_PER_KEY_MAX", 3)
+    assert times_of_key(dated([f"2026-02-0{n}" for n in range(1, 7)])) is None
+
+
+def test_queries_for_dates_do_not_grow_with_their_texts() -> None:
+    counts = []
+    for days in (20, 400):
+        version = dated([f"{date(2026, 1, 1) + timedelta(days=n)}" for n in range(days)])
+        cache.clear()
+        with CaptureQueriesContext(connection) as captured:
+            assert times_of_key(version)
+        counts.append(len(captured))
+    assert counts[0] == counts[1]
 
 
 # --- cost ----------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from frames.index.bins import Edges
 from frames.search.errors import QueryError
-from frames.web.facets import edge_texts
+from frames.web.facets import date_texts, edge_texts
 from tests.factories import make_frame, make_version
 from tests.web.support import HOSTILE
 
@@ -144,10 +144,153 @@ def test_a_range_is_set_by_two_fields_and_cleared_by_leaving_them_empty(
     )
     assert q_of(back["Location"]) == "car"
     assert urlsplit(back["Location"]).path == f"{base}/facets/"
-    nonsense = see.get(f"{form}&low=soon")
-    assert q_of(nonsense["Location"]) == "car"
     broken = see.get(f"{base}/facets/refine/?key=meta.speed&q=(&low=1")
     assert broken["Location"] == f"{base}/?q=%28"
+
+
+def test_a_bound_that_is_no_number_is_said_beside_what_was_typed(see: Client, base: str) -> None:
+    form = f"{base}/facets/refine/?key=meta.speed&q=car&panel=facets"
+    refused = see.get(f"{form}&low=5&high=<abc")
+    assert refused.status_code == 400
+    body = refused.content.decode()
+    assert "“&lt;abc” is no number: write it as 20 or 0.5." in body
+    low, high = field(body, "low"), field(body, "high")
+    # A field for numbers would drop what was typed.
+    assert 'type="text"' in high
+    assert 'value="&lt;abc"' in high
+    assert 'aria-invalid="true"' in high
+    assert 'value="5"' in low
+    assert "aria-invalid" not in low
+    assert 'name="q" value="car"' in body
+    assert 'name="panel" value="facets"' in body
+    # A key without a histogram has no fields.
+    unknown = see.get(f"{base}/facets/refine/?key=meta.none&low=abc")
+    assert unknown.status_code == 400
+    assert "“abc” is no number" in unknown.content.decode()
+    assert see.get(f"{base}/facets/refine/?low=abc&key=%00").status_code == 400
+    # A filter of a field that does not exist leaves nothing to show a histogram of.
+    assert see.get(f"{base}/facets/refine/?q=none:x&key=meta.speed&low=abc").status_code == 400
+
+
+# --- dates ---------------------------------------------------------------------------------------
+
+WHEN = ["2026-02-01", "2026-02-01T10:00:00Z", "2026-02-03", "2026-02-28", "2026-04-01", None]
+
+
+@pytest.fixture
+def dated(project: Project) -> str:
+    """The facets of six frames, five with a date, four with a car; without the last slash."""
+    frames = [
+        make_frame(
+            f"f{n}",
+            labels=["car"] if n < 4 else [],
+            meta={"when": when, "note": ["soon", "2026-02-01"][n % 2]},
+        )
+        for n, when in enumerate(WHEN)
+    ]
+    version = make_version(project, frames)
+    return f"/datasets/{version.dataset.uid}/versions/{version.uid}/facets"
+
+
+def field(body: str, name: str) -> str:
+    """Return a page's last field of a name, as it is written."""
+    found: list[str] = re.findall(rf'<input [^>]*name="{name}"[^>]*>', body)
+    return found[-1]
+
+
+def bins_of(page: dict[str, Any], key: str) -> dict[tuple[str, str], int]:
+    bins = next(item for item in page["items"] if item["key"] == key)["bins"]
+    return {(each["low"], each["high"]): each["frames"] for each in bins if each["frames"]}
+
+
+def test_dates_have_a_histogram_two_fields_and_values_to_click(see: Client, dated: str) -> None:
+    body = see.get(f"{dated}/?q=car").content.decode()
+    own = card(body, "meta.when")
+    assert 'aria-label="Histogram of meta.when from 2026-02-01 to 2026-04-01. ' in own
+    assert "<span>2026-02-01</span><span>2026-04-01</span>" in own
+    for name in ("low", "high"):
+        assert 'type="text"' in field(own, name)
+        assert 'value=""' in field(own, name)
+        assert 'placeholder="2026-11-21"' in field(own, name)
+    address = link(own, "2026-02-03")
+    assert q_of(address) == 'car AND meta.when:"2026-02-03"'
+    assert see.get(address.replace("/facets/", "/facets.json")).json()["matched"] == 1
+    assert "range-brush" not in card(body, "meta.note")
+
+
+def test_the_json_twin_has_bins_of_instants(see: Client, dated: str) -> None:
+    page = see.get(f"{dated}.json?q=car").json()
+    assert bins_of(page, "meta.when") == {
+        ("2026-02-01T00:00:00Z", "2026-02-02T00:00:00Z"): 2,
+        ("2026-02-03T00:00:00Z", "2026-02-04T00:00:00Z"): 1,
+        ("2026-02-28T00:00:00Z", "2026-03-01T00:00:00Z"): 1,
+    }
+    assert bins_of(page, "meta.note") == {}
+
+
+def test_a_range_of_dates_is_set_shown_and_cleared(see: Client, dated: str) -> None:
+    form = f"{dated}/refine/?key=meta.when&q=car"
+    there = see.get(f"{form}&low=2026-02-02&high=2026-03-01")["Location"]
+    assert q_of(there) == "car AND meta.when:[2026-02-02 TO 2026-03-01]"
+    body = see.get(there).content.decode()
+    assert "2 of 6 frames" in body
+    own = card(body, "meta.when")
+    assert 'value="2026-02-02"' in field(own, "low")
+    assert 'value="2026-03-01"' in field(own, "high")
+    assert re.search(r'class="band" y="0" height="100%" x="[\d.]+" width="[1-9][\d.]*"', own)
+    # Its own clause does not narrow what its bins and values count.
+    twin = see.get(there.replace("/facets/", "/facets.json")).json()
+    whole = see.get(f"{dated}.json?q=car").json()
+    assert twin["matched"] == 2
+    assert bins_of(twin, "meta.when") == bins_of(whole, "meta.when")
+    assert len(bins_of(twin, "meta.when")) == 3
+    q = "car AND meta.when:[2026-02-02 TO 2026-03-01]"
+    back = see.get(f"{dated}/refine/?key=meta.when&q={q}&low=&high=")["Location"]
+    assert q_of(back) == "car"
+
+
+def test_a_time_is_quoted_and_one_end_may_be_open(see: Client, dated: str) -> None:
+    form = f"{dated}/refine/?key=meta.when"
+    there = see.get(f"{form}&low=2026-02-01T09:30")["Location"]
+    assert q_of(there) == 'meta.when:["2026-02-01T09:30" TO *]'
+    assert see.get(there.replace("/facets/", "/facets.json")).json()["matched"] == 4
+    there = see.get(f"{form}&high=2026-02-03")["Location"]
+    assert q_of(there) == "meta.when:[* TO 2026-02-03]"
+    assert see.get(there.replace("/facets/", "/facets.json")).json()["matched"] == 3
+
+
+@pytest.mark.parametrize("typed", ["soon", "2026", "2026-02-30", "1.2.2026"])
+def test_a_bound_that_is_no_date_is_said_beside_what_was_typed(
+    see: Client, dated: str, typed: str
+) -> None:
+    refused = see.get(f"{dated}/refine/?key=meta.when&q=car&low={typed}&high=2026-03-01")
+    assert refused.status_code == 400
+    body = refused.content.decode()
+    assert f"“{typed}” is no date: write it as 2026-11-21 or 2026-11-21T10:00." in body
+    assert f'value="{typed}"' in field(body, "low")
+    assert 'aria-invalid="true"' in field(body, "low")
+    assert 'value="2026-03-01"' in field(body, "high")
+
+
+def test_a_typed_range_of_dates_is_shown_by_a_key_of_numbers_in_its_unit(
+    see: Client, base: str
+) -> None:
+    body = see.get(f"{base}/facets/?q=timestamp:[* TO 1970-01-01]").content.decode()
+    own = card(body, "timestamp")
+    assert 'value="86399999"' in field(own, "high")
+
+
+def test_bins_of_dates_end_before_the_next_one_begins() -> None:
+    day = 86_400_000.0
+    assert date_texts(Edges((0.0, day, 3 * day))) == (
+        ["1970-01-01", "1970-01-02"],
+        ["1970-01-01", "1970-01-03"],
+    )
+    assert date_texts(Edges((0.0, 600_000.0))) == (["1970-01-01T00:00"], ["1970-01-01T00:09"])
+    assert date_texts(Edges((0.0, 10_000.0, 20_000.0))) == (
+        ["1970-01-01T00:00:00", "1970-01-01T00:00:10"],
+        ["1970-01-01T00:00:09", "1970-01-01T00:00:19"],
+    )
 
 
 def test_the_histogram_says_its_ends_and_lights_what_is_chosen(see: Client, base: str) -> None:

@@ -1,13 +1,28 @@
 /**
  * A histogram to draw a range on: a drag, or two sliders by keyboard, fill the two fields of the
  * form, and letting go, or Enter, sends it. Without a script the fields and the button do it.
+ * Bins begin and end with numbers or with ISO dates.
  *
- *   <range-brush data-edges="0 32 64" data-frames="7 9"><div class="plot"><svg>…</svg></div> …
- *   <form>…</form></range-brush>
+ *   <range-brush data-lows="0 32" data-highs="32 64" data-frames="7 9">
+ *     <div class="plot"><svg>…</svg></div> … <form>…</form></range-brush>
  */
+const DATE = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)?)?$/;
+
+/** The least and the greatest number a text means; a date is all of its epoch milliseconds. */
+function reach(text) {
+  const date = DATE.exec(text.trim());
+  if (!date) return [Number(text), Number(text)];
+  const [, day, minute, second, fraction, zone = "Z"] = date;
+  const offset = zone.replace(/(\d\d)(\d\d)$/, "$1:$2");
+  const first = Date.parse(`${day}T${minute ?? "00:00"}${second ?? ":00"}${fraction ?? ""}${offset}`);
+  const length = fraction ? 1 : second ? 1_000 : minute ? 60_000 : 86_400_000;
+  return [first, first + length - 1];
+}
+
 class RangeBrush extends HTMLElement {
   connectedCallback() {
-    this.edges = this.dataset.edges.split(" ");
+    this.lows = this.dataset.lows.split(" ");
+    this.highs = this.dataset.highs.split(" ");
     this.frames = this.dataset.frames.split(" ").map(Number);
     this.plot = this.querySelector(".plot");
     this.band = this.plot.querySelector(".band");
@@ -29,7 +44,7 @@ class RangeBrush extends HTMLElement {
     const slider = document.createElement("input");
     slider.type = "range";
     slider.min = 0;
-    slider.max = this.edges.length - 1;
+    slider.max = this.frames.length;
     slider.setAttribute("aria-label", this.form.querySelector(`label[for="${field.id}"]`).textContent);
     slider.addEventListener("input", () => this.onSlide(side));
     slider.addEventListener("keydown", (event) => event.key === "Enter" && this.form.requestSubmit());
@@ -39,13 +54,13 @@ class RangeBrush extends HTMLElement {
 
   /** Put the sliders where the fields say. */
   place() {
-    const last = this.edges.length - 1;
+    const last = this.frames.length;
     const at = this.fields.map((field, side) => {
       if (field.value === "") return side ? last : 0;
-      const number = Number(field.value);
-      if (side === 0) return Math.max(0, this.edges.findLastIndex((edge) => Number(edge) <= number));
-      const beyond = this.edges.findIndex((edge) => Number(edge) >= number);
-      return beyond < 0 ? last : beyond;
+      const number = reach(field.value)[side];
+      if (side === 0) return Math.max(0, this.lows.findLastIndex((low) => reach(low)[0] <= number));
+      const bin = this.highs.findIndex((high) => reach(high)[1] >= number);
+      return bin < 0 ? last : bin + 1;
     });
     this.sliders.forEach((slider, side) => {
       slider.value = at[side];
@@ -63,9 +78,8 @@ class RangeBrush extends HTMLElement {
 
   /** Write a range into the fields; an end of the plot is left open. */
   choose(from, to) {
-    const last = this.edges.length - 1;
-    this.fields[0].value = from === 0 ? "" : this.edges[from];
-    this.fields[1].value = to === last ? "" : this.edges[to];
+    this.fields[0].value = from === 0 ? "" : this.lows[from];
+    this.fields[1].value = to === this.frames.length ? "" : this.highs[to - 1];
     this.light(from, to);
     this.sliders.forEach((slider, side) => {
       slider.value = side ? to : from;
@@ -74,7 +88,7 @@ class RangeBrush extends HTMLElement {
   }
 
   onSlide(side) {
-    const last = this.edges.length - 1;
+    const last = this.frames.length;
     const at = this.sliders.map((slider) => Number(slider.value));
     // One pushes the other on.
     if (side === 0) this.choose(Math.min(at[0], last - 1), Math.max(at[1], Math.min(at[0], last - 1) + 1));
@@ -97,7 +111,8 @@ class RangeBrush extends HTMLElement {
   onMove(event) {
     const to = this.binAt(event);
     const count = this.frames[to].toLocaleString("en");
-    this.plot.title = `${this.edges[to]} to ${this.edges[to + 1]}: ${count} frame${count === "1" ? "" : "s"}`;
+    const [low, high] = [this.lows[to], this.highs[to]];
+    this.plot.title = `${low === high ? low : `${low} to ${high}`}: ${count} frame${count === "1" ? "" : "s"}`;
     if (this.from === undefined) return;
     this.choose(Math.min(this.from, to), Math.max(this.from, to) + 1);
   }
