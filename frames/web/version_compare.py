@@ -412,7 +412,7 @@ def _region_line(
 
 
 def _as_csv(comparison: Comparison) -> StreamingHttpResponse:
-    """Stream all that differs, a line a frame; memory does not grow with it."""
+    """Stream all that differs, a line a frame and a label; memory does not grow with it."""
     response = StreamingHttpResponse(_csv_lines(comparison), content_type="text/csv; charset=utf-8")
     name = f"{comparison.before.uid[:8]}-{comparison.after.uid[:8]}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -434,21 +434,15 @@ def _csv_lines(comparison: Comparison) -> Iterator[str]:
                 what = ""
                 if item.before and item.after:
                     changes = compare.frame_changes(item.before, item.after)
-                    what = "; ".join(
-                        [
-                            *(f"meta.{change.key}" for change in changes.meta),
-                            *(
-                                _region_line(c, item.before.frame.rois, item.after.frame.rois)
-                                for c in changes.regions
-                            ),
-                            *changes.fields,
-                        ]
-                    )
+                    what = "; ".join(change_lines(item.before, item.after, changes))
                 cells = (side, frame.frame_id, frame.context_id, f"{frame.timestamp:g}", what)
                 yield writer.writerow([inert(cell) for cell in cells])
             if page.next is None:
                 break
             query = query.with_(after=page.next)
+    for delta in compare.label_deltas(comparison):
+        what = f"{delta.label}: {plural(delta.before, 'region')} before, {delta.after} after"
+        yield writer.writerow(["label", "", "", "", inert(what)])
 
 
 class _Echo:

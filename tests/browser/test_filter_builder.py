@@ -60,6 +60,9 @@ def test_cards_are_filled_counted_and_applied(
     expect(counted).to_have_text("4 of 10 frames")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Remove the label occluded")).to_be_visible()
+    # Where the focus returns to after an exchange, also from a field that is being filled.
+    expect(page.get_by_label("Any single ROI with label(s)")).to_be_focused()
+    expect(counted).to_have_text("4 of 10 frames")
     page.get_by_label("Confidence, least").fill("0.8")
     expect(counted).to_have_text("2 of 10 frames")
     page.get_by_label("Frame rule").fill("meta.light:")
@@ -75,6 +78,7 @@ def test_cards_are_filled_counted_and_applied(
     page.locator(".card > a").first.click()
     expect(page.locator(".reasons li code").first).to_have_text(re.compile("^rois:"))
     expect(page.locator("g.shape.hit")).to_have_count(1)
+    page.wait_for_load_state("load")  # its scripts listen for the focus from then on
     page.locator(".reasons [data-shape]").first.focus()
     expect(page.locator("g.shape.hit[data-lit]")).to_have_count(1)
 

@@ -147,13 +147,21 @@ def test_csv_has_a_line_for_each_frame(address: str, browse: Browse, viewer: Use
     assert response["Content-Disposition"].startswith("attachment")
     rows = list(csv.reader(io.StringIO(response.getvalue().decode())))
     assert rows[0] == ["change", "frame_id", "context_id", "timestamp", "what"]
-    assert [(row[0], row[1]) for row in rows[1:]] == [
+    assert [(row[0], row[1]) for row in rows[1:5]] == [
         ("changed", "a-2"),
         ("added", "new"),
         ("removed", "b-0"),
         ("removed", "b-1"),
     ]
-    assert "meta.light" in rows[1][4]
+    # What the page and the JSON say, and how often each label is on a region.
+    page = browse(viewer).get(f"{address}.json?side=changed").json()
+    assert rows[1][4] == "; ".join(page["items"][0]["changes"])
+    assert [(row[0], row[4]) for row in rows[5:]] == [
+        ("label", "car: 3 regions before, 1 after"),
+        ("label", "'=cmd: 0 regions before, 1 after"),
+        ("label", "bus: 1 region before, 0 after"),
+        ("label", "truck: 0 regions before, 1 after"),
+    ]
 
 
 def test_a_spreadsheet_takes_no_text_for_a_formula(
