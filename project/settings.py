@@ -210,7 +210,7 @@ if _database["ENGINE"].endswith("sqlite3"):
         "timeout": 30,
         "init_command": (
             "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA foreign_keys=ON;"
-            "PRAGMA cache_size=-8000;PRAGMA mmap_size=268435456;PRAGMA temp_store=MEMORY;"
+            "PRAGMA cache_size=-8000;PRAGMA mmap_size=67108864;PRAGMA temp_store=MEMORY;"
         ),
     }
     _database["CONN_MAX_AGE"] = None
