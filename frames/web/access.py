@@ -10,6 +10,7 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404
 
 from frames.models import (
+    AuditEvent,
     Dataset,
     DataView,
     DeletedVersion,
@@ -36,6 +37,14 @@ class VersionGone(Http404):
         self.deleted = deleted
 
 
+class DatasetGone(Http404):
+    """The dataset that was asked for, or the one of that version, has been deleted; also 410."""
+
+    def __init__(self, event: AuditEvent) -> None:
+        super().__init__()
+        self.event = event
+
+
 def project_or_404(user: User, project_uid: str) -> Project:
     """Return a project the user is in."""
     _refuse_null(project_uid)
@@ -43,15 +52,26 @@ def project_or_404(user: User, project_uid: str) -> Project:
 
 
 def dataset_or_404(user: User, dataset_uid: str) -> Dataset:
-    """Return a dataset of a project the user is in, with its project."""
+    """Return a dataset of a project the user is in, with its project.
+
+    Raises DatasetGone for one that was deleted.
+    """
     datasets = Dataset.objects.visible_to(user).select_related("project")
-    return get_object_or_404(datasets, uid=dataset_uid)
+    try:
+        return get_object_or_404(datasets, uid=dataset_uid)
+    except Http404:
+        # All that is left of it once its rows are removed.
+        events = AuditEvent.objects.visible_to(user).select_related("project", "actor")
+        event = events.filter(object_uid=dataset_uid, object_kind="dataset", verb="delete").first()
+        if event is None:
+            raise
+        raise DatasetGone(event) from None
 
 
 def version_or_404(user: User, dataset_uid: str, version_uid: str) -> Version:
     """Return a version of a project the user is in, with its dataset and project.
 
-    Raises VersionGone for one that was deleted.
+    Raises VersionGone for one that was deleted, DatasetGone where all of its dataset was.
     """
     _refuse_null(version_uid)
     versions = Version.objects.visible_to(user).select_related("dataset__project", "created_by")
@@ -62,9 +82,10 @@ def version_or_404(user: User, dataset_uid: str, version_uid: str) -> Version:
             *("dataset", "deleted_by", "replaced_by")
         )
         deleted = gone.filter(uid=version_uid, dataset__uid=dataset_uid).first()
-        if deleted is None:
-            raise
-        raise VersionGone(deleted) from None
+        if deleted is not None:
+            raise VersionGone(deleted) from None
+        dataset_or_404(user, dataset_uid)
+        raise
 
 
 def job_or_404(user: User, job_uid: str) -> Job:

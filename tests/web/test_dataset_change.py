@@ -97,7 +97,7 @@ def test_m9_a_dataset_is_deleted_by_its_typed_name(
     assert f"Deletion of {name}" in page
     assert "Cancel</button>" not in page
     for address in (f"{base}/", f"{base}/info/", f"{forms}/", f"{forms}.json", f"{forms}/delete/"):
-        assert browse(viewer).get(address).status_code == 404
+        assert browse(viewer).get(address).status_code == 410
     assert name not in browse(viewer).get("/datasets/").content.decode()
 
 

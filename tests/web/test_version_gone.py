@@ -1,4 +1,4 @@
-"""Links to versions that have been deleted."""
+"""Links to versions and datasets that have been deleted."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from frames.actions import versions
-from frames.models import DeletedVersion, Version
+from frames.actions import deletions, versions
+from frames.models import Dataset, DeletedVersion, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,3 +109,53 @@ def test_the_name_of_a_deleted_version_is_free(gone: Version) -> None:
     again = versions.create_version(dataset=gone.dataset, name="scratch", actor=None)
     assert again.uid != gone.uid
     assert DeletedVersion.objects.get().name == "scratch"
+
+
+@pytest.fixture
+def gone_dataset(version: Version, admin: User) -> Version:
+    """The version of a deleted dataset whose rows are removed."""
+    job = deletions.delete_dataset(
+        version.dataset,
+        actor=admin,
+        confirmation=version.dataset.name,
+        delete_all_versions=True,
+    )
+    deletions.run(job.uid)
+    assert not Dataset.objects.filter(pk=version.dataset_id).exists()
+    return version
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_of_a_deleted_datasets_version_says_so(
+    gone_dataset: Version, browse: Browse, viewer: User, page: str
+) -> None:
+    response = browse(viewer).get(address(gone_dataset) + page)
+    body = response.content.decode()
+    assert response.status_code == 410
+    assert f"{gone_dataset.dataset.name} has been deleted" in body
+    assert "by admin" in body
+    assert 'href="/datasets/"' in body
+
+
+def test_a_deleted_dataset_leads_to_the_one_that_has_its_name_now(
+    gone_dataset: Version, browse: Browse, viewer: User
+) -> None:
+    link = f"/datasets/{gone_dataset.dataset.uid}"
+    said = {"error": f"{gone_dataset.dataset.name} has been deleted", "replaced_by": None}
+    assert browse(viewer).get(f"{link}.json").json() == said
+    again = Dataset.objects.create(
+        project=gone_dataset.dataset.project, name=gone_dataset.dataset.name
+    )
+    assert f'href="/datasets/{again.uid}/"' in browse(viewer).get(f"{link}/").content.decode()
+    found = browse(viewer).get(f"{link}.json")
+    assert found.status_code == 410
+    assert found.json()["replaced_by"]["url"] == f"/datasets/{again.uid}/"
+
+
+def test_an_outsider_is_not_told_of_a_deleted_dataset(
+    gone_dataset: Version, browse: Browse, outsider: User
+) -> None:
+    for link in (address(gone_dataset), f"/datasets/{gone_dataset.dataset.uid}.json"):
+        response = browse(outsider).get(link)
+        assert response.status_code == 404
+        assert gone_dataset.dataset.name not in response.content.decode()
