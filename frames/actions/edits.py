@@ -29,7 +29,7 @@ from frames.index.bitmaps import BitMap, dump, from_array, load, to_array
 from frames.index.reader import DatasetIndex
 from frames.models import Job, Version
 from frames.models.job import JobError
-from frames.search import pages
+from frames.search.rows import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
     from frames.formats.base import FrameData
-    from frames.search.pages import FrameRow
+    from frames.search.rows import FrameRow
 
 BATCH_FRAMES: Final = 1_000
 KEY_LEVELS_MAX: Final = 8
@@ -121,7 +121,7 @@ def affected(index: DatasetIndex, frames: BitMap, edit: Edit) -> BitMap:
     if edit.verb == "relabel":
         return frames & index.text("label", edit.key)
     if edit.verb in ("set", "unset") and len(frames) <= EXACT_FRAMES_MAX:
-        rows = pages.rows_of(index.dataset, list(frames))
+        rows = rows_of(index.dataset, list(frames))
         return BitMap([row.frame.ordinal for row in rows if _would_change(row, edit)])
     return frames
 
@@ -280,7 +280,7 @@ def _change(job: Job, version: Version, edit: Edit) -> None:
         batch = PreparedBatch()
         problems: list[JobError] = []
         held = membership.members(version.pk)
-        rows = pages.rows_of(version.dataset, [ordinal for ordinal in part if ordinal in held])
+        rows = rows_of(version.dataset, [ordinal for ordinal in part if ordinal in held])
         for place, row in enumerate(rows):
             frame = frame_data(row.frame, row.sources)
             try:

@@ -84,25 +84,22 @@ def render_frame(
     sources: Sequence[Source],
     dataset_uid: str,
     version_uid: str,
-    saved_in_version_uid: str = "",
 ) -> dict[str, Any]:
     """Write a stored frame as SingleFrame JSON.
 
     Args:
-        frame: the revision.
+        frame: the revision, with its writer where that is wanted (FrameQuerySet.with_writer).
         sources: its sources, in order.
         dataset_uid: public id of its dataset.
         version_uid: public id of the version it is seen in.
-        saved_in_version_uid: public id of the version that wrote it, left out where unknown.
-            Not read from the frame: that would be a query for each.
     """
     written = {
         "dataset": {"id": dataset_uid, "version": version_uid},
         "saved": frame.saved_ms,
         **_written(frame, sources),
     }
-    if saved_in_version_uid:
-        written["saved_in_version"] = saved_in_version_uid
+    if frame.writer_uid:
+        written["saved_in_version"] = frame.writer_uid
     return written
 
 

@@ -143,6 +143,8 @@ def regions_of(frames: BitMap, offsets: Mapping[int, UInt32Array]) -> RegionSet:
     """Return all regions of the given frames."""
     found: dict[int, BitMap] = {}
     for segment, rows in rows_by_segment(frames):
+        if segment not in offsets:
+            continue
         starts = offsets[segment]
         jumps = np.flatnonzero(np.diff(rows) != 1)
         if len(jumps) * _FRAMES_PER_RUN < len(rows):
@@ -164,7 +166,9 @@ def regions_of(frames: BitMap, offsets: Mapping[int, UInt32Array]) -> RegionSet:
 def region_count(frames: BitMap, offsets: Mapping[int, UInt32Array]) -> int:
     """Return how many regions the given frames have together."""
     return sum(
-        int(np.diff(offsets[segment])[rows].sum()) for segment, rows in rows_by_segment(frames)
+        int(np.diff(offsets[segment])[rows].sum())
+        for segment, rows in rows_by_segment(frames)
+        if segment in offsets
     )
 
 

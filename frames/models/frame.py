@@ -34,6 +34,11 @@ class FrameQuerySet(models.QuerySet["Frame"]):
         """Keep the revisions with these numbers inside the dataset."""
         return self.filter(pk__in=[frame_pk(dataset.pk, ordinal) for ordinal in ordinals])
 
+    def with_writer(self) -> FrameQuerySet:
+        """Read with each, as `writer_uid`, the public id of the version that wrote it."""
+        writer = Version.objects.filter(pk=models.OuterRef("saved_in_version_id"))
+        return self.annotate(**{"writer_uid": models.Subquery(writer.values("uid"))})
+
 
 class Frame(models.Model):
     """One revision of one frame.
@@ -65,6 +70,9 @@ class Frame(models.Model):
     rois = models.JSONField(default=list)
     extra = models.JSONField(default=dict)
     digest = models.BinaryField(max_length=16)
+
+    # None where it was not asked for, or where that version has been deleted.
+    writer_uid: str | None = None
 
     objects = FrameQuerySet.as_manager()
 

@@ -11,7 +11,7 @@ import numpy as np
 from frames.index.bitmaps import BitMap, from_array, to_array
 from frames.index.reader import DatasetIndex
 from frames.search import order
-from frames.search.pages import FrameRow, rows_of
+from frames.search.rows import FrameRow, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable

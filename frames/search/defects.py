@@ -18,7 +18,8 @@ from frames.index.reader import DatasetIndex
 from frames.models import CheckFinding, Frame, Preview, PreviewReason, Source
 from frames.models.frame import frame_pk, ordinal_of
 from frames.search import order
-from frames.search.pages import FramePage, rows_of
+from frames.search.pages import FramePage
+from frames.search.rows import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

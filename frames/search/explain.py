@@ -15,7 +15,7 @@ from frames.index.reader import DatasetIndex
 from frames.models import Version
 from frames.search.errors import QueryError
 from frames.search.lucene import Evaluation
-from frames.search.matching import Row, frame_satisfies, region_numbers, source_ids
+from frames.search.matching import frame_satisfies, region_numbers, source_ids
 from frames.search.syntax import (
     And,
     Between,
@@ -35,8 +35,8 @@ from frames.search.syntax import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from frames.search.pages import FrameRow
     from frames.search.query import FrameQuery
+    from frames.search.rows import FrameRow
     from frames.search.syntax import Clause
 
 # So many rules are tried without; a person reads no more.
@@ -71,28 +71,22 @@ class Dropped:
     label: str
 
 
-def explain(version: Version, query: FrameQuery, row: FrameRow) -> list[ClauseResult]:
+def explain(query: FrameQuery, row: FrameRow) -> list[ClauseResult]:
     """Return the clauses of a filter, in order, as a frame satisfies them. Raises QueryError.
 
     Of very many clauses on a frame of very many regions only the first.
-    Queries: 0, or 1 where the filter asks for the version that wrote the frame.
     """
-    writer = ""
-    if "saved_in_version" in query.q:
-        written = version.dataset.versions.filter(pk=row.frame.saved_in_version_id)
-        writer = written.values_list("uid", flat=True).first() or ""
-    frame = Row(row.frame, row.sources, writer)
     results = []
     left = _EVALUATIONS_MAX
     if query.label:
         clause = Equal(0, 0, "label", query.label)
-        results.append(_result(clause, f"label:{phrase(query.label)}", frame))
+        results.append(_result(clause, f"label:{phrase(query.label)}", row))
     if query.q:
         for each in _clauses(parse(query.q)):
             left -= _weight(each) * (1 + len(row.frame.rois))
             if left < 0:
                 break
-            results.append(_result(each, _text_of(each, query.q), frame))
+            results.append(_result(each, _text_of(each, query.q), row))
     return results
 
 
@@ -221,7 +215,7 @@ def _weight(clause: Clause) -> int:
     return sum(_weight(each.child) if isinstance(each, Single) else 1 for each in leaves(clause))
 
 
-def _result(clause: Clause, text: str, row: Row) -> ClauseResult:
+def _result(clause: Clause, text: str, row: FrameRow) -> ClauseResult:
     regions, sources = region_numbers(clause, row), source_ids(clause, row)
     if isinstance(clause, Single):
         found = regions if clause.space == "rois" else sources

@@ -13,15 +13,15 @@ from frames.index import membership
 from frames.models import AuditEvent, Frame, Version
 from frames.models.frame import ORDINAL_MASK, frame_pk, ordinal_of
 from frames.search.compare import frame_changes
-from frames.search.pages import rows_of
 from frames.search.query import decode_after, encode_after
+from frames.search.rows import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from frames.models import Dataset
     from frames.search.compare import FrameChanges
-    from frames.search.pages import FrameRow
+    from frames.search.rows import FrameRow
 
 # The acts that end in new revisions; jobs write theirs a while before the act is recorded.
 WRITING_VERBS: Final = frozenset({"import", "edit"})

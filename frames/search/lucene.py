@@ -18,7 +18,8 @@ from frames.index.terms import TEXT_MAX_CHARS, TEXTS_PER_KEY_MAX
 from frames.models import Frame, Source
 from frames.models.frame import frame_pk, ordinal_of
 from frames.search.errors import QueryError
-from frames.search.matching import Row, frame_satisfies, region_satisfies, source_satisfies
+from frames.search.matching import frame_satisfies, region_satisfies, source_satisfies
+from frames.search.rows import FrameRow
 from frames.search.syntax import (
     All,
     And,
@@ -219,13 +220,13 @@ class Evaluation:
                 found.append(row.frame.ordinal)
         return BitMap(found)
 
-    def _rows(self, clause: Clause, frames: BitMap) -> Iterator[Row]:
+    def _rows(self, clause: Clause, frames: BitMap) -> Iterator[FrameRow]:
         """Yield the rows of frames as long as there is time. Queries: 2 for each 500."""
         for part in store.chunks(to_array(frames).tolist()):
             self._check_time(clause)
             rows = Frame.objects.at(self.index.dataset, part).prefetch_related("sources")
             for frame in rows:
-                yield Row(frame, list(frame.sources.all()))
+                yield FrameRow(frame, list(frame.sources.all()))
 
     def _check_time(self, clause: Clause) -> None:
         if time.monotonic() > self._deadline:

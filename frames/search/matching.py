@@ -7,29 +7,20 @@ explanation of a hit and for what the index cannot tell apart.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from frames.search.syntax import All, And, Between, Equal, Exists, Like, Not, Or, Single
 
 if TYPE_CHECKING:
-    from frames.models import Frame, Source
+    from frames.models import Source
+    from frames.search.rows import FrameRow
     from frames.search.syntax import Clause
 
 Scalar: TypeAlias = str | float | bool | None
 Values: TypeAlias = Callable[[str], Iterable[tuple[str, Scalar]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A frame's row and its sources'; `saved_in_version` is the uid of the version it is from."""
-
-    frame: Frame
-    sources: list[Source]
-    saved_in_version: str = ""
-
-
-def frame_satisfies(clause: Clause, row: Row) -> bool:
+def frame_satisfies(clause: Clause, row: FrameRow) -> bool:
     """Whether a frame satisfies a tree."""
     if isinstance(clause, Single):
         found = region_numbers(clause, row) if clause.space == "rois" else source_ids(clause, row)
@@ -47,7 +38,7 @@ def source_satisfies(clause: Clause, source: Source) -> bool:
     return _satisfies(clause, lambda field: _source_values(source, field))
 
 
-def region_numbers(clause: Clause, row: Row) -> list[int]:
+def region_numbers(clause: Clause, row: FrameRow) -> list[int]:
     """Return the places, in `rois`, of the regions a clause is about and that satisfy it."""
     if isinstance(clause, Single):
         if clause.space != "rois":
@@ -62,7 +53,7 @@ def region_numbers(clause: Clause, row: Row) -> list[int]:
     ]
 
 
-def source_ids(clause: Clause, row: Row) -> list[str]:
+def source_ids(clause: Clause, row: FrameRow) -> list[str]:
     """Return the ids of the sources a clause is about and that satisfy it."""
     if isinstance(clause, Single):
         if clause.space != "sources":
@@ -90,7 +81,7 @@ def _in_region(clause: Clause) -> Clause:
     return clause
 
 
-def _satisfies(clause: Clause, values: Values, row: Row | None = None) -> bool:
+def _satisfies(clause: Clause, values: Values, row: FrameRow | None = None) -> bool:
     match clause:
         case All():
             return True
@@ -107,13 +98,13 @@ def _satisfies(clause: Clause, values: Values, row: Row | None = None) -> bool:
     raise TypeError(f"{type(clause).__name__} is no clause of this space")
 
 
-def _child(clause: Clause, values: Values, row: Row | None) -> bool:
+def _child(clause: Clause, values: Values, row: FrameRow | None) -> bool:
     if isinstance(clause, Single) and row is not None:
         return frame_satisfies(clause, row)
     return _satisfies(clause, values, row)
 
 
-def _frame_values(row: Row, field: str) -> Iterator[tuple[str, Scalar]]:
+def _frame_values(row: FrameRow, field: str) -> Iterator[tuple[str, Scalar]]:
     """Yield (key, value) of what a frame has of a field, or of the fields of an object."""
     frame = row.frame
     if field == "label":
@@ -134,7 +125,7 @@ def _frame_values(row: Row, field: str) -> Iterator[tuple[str, Scalar]]:
             "context_id": frame.context_id,
             "timestamp": frame.timestamp,
             "saved": frame.saved_ms,
-            "saved_in_version": row.saved_in_version,
+            "saved_in_version": frame.writer_uid,
         }
         yield field, columns[field]
 

@@ -12,7 +12,7 @@ from frames.index.bitmaps import BitMap, from_array, to_array
 from frames.index.reader import DatasetIndex
 from frames.models import Frame
 from frames.models.frame import frame_pk, ordinal_of
-from frames.search.pages import rows_of
+from frames.search.rows import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from frames.index.bitmaps import UInt32Array
     from frames.models import Version
-    from frames.search.pages import FrameRow
+    from frames.search.rows import FrameRow
 
 Rule = Literal["first", "last"]
 

@@ -14,15 +14,16 @@ from frames.index import store
 from frames.index.bitmaps import BitMap
 from frames.index.reader import DatasetIndex
 from frames.models import Frame, Source
-from frames.models.frame import ORDINAL_MASK, frame_pk, ordinal_of
+from frames.models.frame import ORDINAL_MASK, frame_pk
 from frames.search import contexts, groups, order, strips
 from frames.search.lucene import frames_matching
 from frames.search.query import GROUP_URL, decode_after, encode_after
+from frames.search.rows import FrameRow, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from frames.models import Dataset, Version
+    from frames.models import Version
     from frames.search.query import FrameQuery
     from frames.search.strips import Timeline
 
@@ -32,14 +33,6 @@ _EDGE_PROBES: Final = 4
 _NULL: Final = "\x00"
 # So few rows of each of 50 contexts are read together sooner than one order after the other.
 _SMALL_CONTEXT: Final = 256
-
-
-@dataclass(frozen=True, slots=True)
-class FrameRow:
-    """A frame with its sources in their order."""
-
-    frame: Frame
-    sources: list[Source]
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +251,7 @@ def frame_detail(version: Version, frame_id: str, query: FrameQuery) -> FrameDet
         return None
     index = DatasetIndex(version.dataset)
     members = index.members(version)
-    revisions = Frame.objects.filter(dataset=version.dataset, frame_id=frame_id)
+    revisions = Frame.objects.filter(dataset=version.dataset, frame_id=frame_id).with_writer()
     frame = next((f for f in revisions if f.ordinal in members), None)
     if frame is None:
         return None
@@ -409,18 +402,3 @@ def _edges(
     for ordinal, value, timestamp, _ in sorted(rows, key=lambda row: row[1:], reverse=not last):
         edges[value] = (ordinal, timestamp)
     return edges
-
-
-def rows_of(
-    dataset: Dataset, ordinals: Sequence[int], without: Sequence[str] = ()
-) -> list[FrameRow]:
-    """Return frames with their sources, in the order of the ordinals. Queries: 2.
-
-    `without` names columns that whoever asks does not read: most of a frame is its regions.
-    """
-    found = Frame.objects.at(dataset, set(ordinals)).defer(*without)
-    frames = {f.ordinal: f for f in found}
-    sources: dict[int, list[Source]] = {ordinal: [] for ordinal in frames}
-    for source in Source.objects.filter(frame__in=frames.values()).order_by("frame_id", "position"):
-        sources[ordinal_of(source.frame_id)].append(source)
-    return [FrameRow(frames[ordinal], sources[ordinal]) for ordinal in ordinals]

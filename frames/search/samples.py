@@ -12,14 +12,15 @@ from frames.search import pages, values
 from frames.search.errors import QueryError
 from frames.search.groups import decode_group, encode_group
 from frames.search.lucene import regions_matching
+from frames.search.rows import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from frames.index.regions import RegionSet
     from frames.models import Version
-    from frames.search.pages import FrameRow
     from frames.search.query import FrameQuery
+    from frames.search.rows import FrameRow
     from frames.search.values import Group
 
 # 80 labels of 6 frames each on one page.
@@ -74,7 +75,7 @@ def sample_page(version: Version, query: FrameQuery, without: Sequence[str] = ()
         found.append((None, rest))
     chosen = [spread(hits, query.sample_size) for _, hits in found]
     ordinals = [ordinal for part in chosen for ordinal in part]
-    rows = iter(pages.rows_of(version.dataset, ordinals, without))
+    rows = iter(rows_of(version.dataset, ordinals, without))
     items = [
         Sample(
             kind=group.kind if group else None,

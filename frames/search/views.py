@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from frames.models import Dataset
     from frames.models.version import VersionQuerySet
-    from frames.search.pages import FrameRow
+    from frames.search.rows import FrameRow
 
 # All versions of a dataset may be many; each is asked each filter.
 VERSIONS_MAX: Final = 500

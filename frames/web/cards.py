@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from frames.models import Source, Version
-    from frames.search.pages import FrameRow, GroupRow
+    from frames.search.pages import GroupRow
     from frames.search.query import FrameQuery
+    from frames.search.rows import FrameRow
     from frames.search.samples import Sample
     from frames.web.strip import Lane
 

@@ -12,7 +12,7 @@ from frames.web.pictures import pictures_of, shown_source
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from frames.search.pages import FrameRow
+    from frames.search.rows import FrameRow
     from frames.web.overlay import Shape
     from frames.web.pictures import Picture
 

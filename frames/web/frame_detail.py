@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from frames.models import Source, Version
-    from frames.search.pages import FrameDetail, FrameRow
+    from frames.search.pages import FrameDetail
+    from frames.search.rows import FrameRow
     from frames.web.http import SignedInRequest
     from frames.web.overlay import Shape
     from frames.web.pictures import Picture
@@ -379,7 +380,7 @@ def frame_detail(
     frame = detail.row.frame
     source_id = request.GET.get("source", "")
     source = _chosen(detail.row.sources, source_id)
-    why = reasons_of(version, detail.row, query)
+    why = reasons_of(detail.row, query)
     page = FramePage(
         version=version,
         query=query,

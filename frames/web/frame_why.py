@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
 
     from frames.models import Source
-    from frames.search.pages import FrameRow
+    from frames.search.rows import FrameRow
     from frames.web.http import SignedInRequest
     from frames.web.overlay import Shape
     from frames.web.reasons import Reason
@@ -67,7 +67,7 @@ def frame_why(
         raise Http404
     if not as_json and not request.htmx:
         return redirect(f"{frame_address(version, frame_id, filter_of(query))}#why")
-    why = reasons_of(version, detail.row, query)
+    why = reasons_of(detail.row, query)
     source = _source(detail.row, query.source)
     width, height = _size(version.dataset.project_id, source) if source else (0, 0)
     hits = hits_of(why)

@@ -11,10 +11,9 @@ from frames.web.overlay import shape_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from frames.models import Version
     from frames.search.explain import ClauseResult
-    from frames.search.pages import FrameRow
     from frames.search.query import FrameQuery
+    from frames.search.rows import FrameRow
     from frames.web.overlay import Shape
 
 # So many regions are named beside a clause of the filter.
@@ -44,14 +43,14 @@ class Reason:
         return ", ".join(self.clause.sources)
 
 
-def reasons_of(version: Version, row: FrameRow, query: FrameQuery) -> list[Reason]:
+def reasons_of(row: FrameRow, query: FrameQuery) -> list[Reason]:
     """Return the clauses of the filter with their regions as shapes; see `explain`."""
     return [
         Reason(
             clause,
             [shape_of(row.frame.rois[number], number) for number in clause.regions[:MAX_REASONS]],
         )
-        for clause in explain(version, query, row)
+        for clause in explain(query, row)
     ]
 
 

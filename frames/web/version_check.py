@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from frames.actions.checks import Check
     from frames.models import Version
-    from frames.search.pages import FrameRow
+    from frames.search.rows import FrameRow
     from frames.web.drawn import Drawn
     from frames.web.http import SignedInRequest
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         RegionChange,
         Side,
     )
-    from frames.search.pages import FrameRow
+    from frames.search.rows import FrameRow
     from frames.web.http import SignedInRequest
     from frames.web.overlay import Shape
     from frames.web.pictures import Picture

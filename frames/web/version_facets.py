@@ -62,12 +62,11 @@ def version_facets(
         if as_json:
             return refused_json(error)
         page = FacetsPage(version, FrameQuery(), params.get("q", ""), key, error)
+    status = 400 if page.error else 200
     if request.htmx and not request.htmx.boosted and not as_json:
         part = "values" if "value" in params else "body" if key else "list"
         template = f"version/facet_{part}.html"
-        status = 400 if page.error else 200
         return respond(request, page, template, as_json=False, status=status)
-    status = 400 if page.error else 200
     return _whole(request, page, params, as_json=as_json, status=status)
 
 

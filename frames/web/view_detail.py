@@ -10,7 +10,7 @@ from frames.models import Grant, Version
 from frames.previews.spec import PREVIEW_EDGE_PX
 from frames.search import view_order, views
 from frames.search.errors import QueryError
-from frames.search.pages import rows_of
+from frames.search.rows import rows_of
 from frames.search.view_definition import ALL, RANDOM, Definition, DefinitionError, Scope
 from frames.web import access
 from frames.web.addresses import frame_address, version_address

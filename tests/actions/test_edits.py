@@ -18,7 +18,7 @@ from frames.index.bitmaps import BitMap
 from frames.index.check import check
 from frames.index.reader import DatasetIndex
 from frames.models import AuditEvent, Job, Version
-from frames.search import pages
+from frames.search.rows import rows_of
 from tests.factories import add_frames, make_frame, make_version
 from tests.properties import tries
 
@@ -40,7 +40,7 @@ def members(version: Version) -> BitMap:
 def held(version: Version) -> dict[str, tuple[dict[str, Any], list[Any]]]:
     """Return the frames of a version: id to its metadata and the labels of its regions."""
     version = fresh(version)
-    rows = pages.rows_of(version.dataset, list(members(version)))
+    rows = rows_of(version.dataset, list(members(version)))
     return {
         row.frame.frame_id: (row.frame.meta, [roi.get("label") for roi in row.frame.rois])
         for row in rows
@@ -275,7 +275,6 @@ def test_an_edit_leaves_what_another_changes_while_it_reads(
     """Between reading a batch and staging it another writer may take its frames."""
     slow = start(draft, Edit("tag", value="slow"))
     fast = start(draft, Edit("relabel", key="car", value="van"))
-    rows_of = pages.rows_of
 
     def overtaken(*given: Any) -> Any:
         rows = rows_of(*given)
@@ -284,7 +283,7 @@ def test_an_edit_leaves_what_another_changes_while_it_reads(
             edits.run(fast.uid)
         return rows
 
-    monkeypatch.setattr(pages, "rows_of", overtaken)
+    monkeypatch.setattr(edits, "rows_of", overtaken)
     edits.run(slow.uid)
     slow.refresh_from_db()
     assert slow.result == {"changed": 1, "left": 2}
@@ -417,11 +416,11 @@ def test_random_edits_and_undos_equal_a_model(
             index = DatasetIndex(fresh(draft).dataset)
             chosen = BitMap(
                 row.frame.ordinal
-                for row in pages.rows_of(fresh(draft).dataset, list(members(draft)))
+                for row in rows_of(fresh(draft).dataset, list(members(draft)))
                 if int(row.frame.frame_id[1:]) in numbers
             )
             expected = dict(model)
-            for row in pages.rows_of(index.dataset, list(chosen)):
+            for row in rows_of(index.dataset, list(chosen)):
                 frame = frame_data(row.frame, row.sources)
                 if edit.verb == "delete":
                     del expected[frame.frame_id]

@@ -92,7 +92,8 @@ def stored(frame: FrameData) -> tuple[Frame, list[Source]]:
 def written_back(value: dict[str, Any]) -> dict[str, Any]:
     """Return what is written for what was read, without the keys only the server sets."""
     row, sources = stored(parse_frame(value, BASE))
-    written = render_frame(row, sources, "d" * 32, "v" * 32, "w" * 32)
+    row.writer_uid = "w" * 32
+    written = render_frame(row, sources, "d" * 32, "v" * 32)
     assert written.pop("dataset") == {"id": "d" * 32, "version": "v" * 32}
     assert written.pop("saved_in_version") == "w" * 32
     assert written.pop("saved") == 1

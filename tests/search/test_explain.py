@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from frames.models import Frame, Version
 from frames.search import lucene
 from frames.search.explain import ClauseResult, explain, without_one
-from frames.search.pages import FrameRow
 from frames.search.query import FrameQuery
+from frames.search.rows import FrameRow
 from tests.factories import make_frame, make_version
 from tests.properties import tries
 from tests.search import brute
@@ -21,12 +21,13 @@ pytestmark = pytest.mark.django_db
 
 
 def rows(version: Version) -> dict[str, FrameRow]:
-    frames = Frame.objects.filter(dataset=version.dataset).prefetch_related("sources")
+    frames = Frame.objects.filter(dataset=version.dataset).with_writer()
+    frames = frames.prefetch_related("sources")
     return {frame.frame_id: FrameRow(frame, list(frame.sources.all())) for frame in frames}
 
 
 def explained(version: Version, name: str, q: str, label: str = "") -> list[ClauseResult]:
-    return explain(version, FrameQuery(q=q, label=label), rows(version)[name])
+    return explain(FrameQuery(q=q, label=label), rows(version)[name])
 
 
 @pytest.fixture
@@ -99,10 +100,10 @@ def test_explanation_of_50_random_filters_equals_brute_force(
     plain = brute.as_json(version)
     for name, row in rows(version).items():
         q = f"rois:({brute.text_of(region)})"
-        (clause,) = explain(version, FrameQuery(q=q), row)
+        (clause,) = explain(FrameQuery(q=q), row)
         assert list(clause.regions) == brute.regions_of(region, plain[name])
         text = brute.text_of(whole, version)
-        alone = explain(version, FrameQuery(q=f"NOT ({text})"), row)
+        alone = explain(FrameQuery(q=f"NOT ({text})"), row)
         assert [each.matched for each in alone] == [not brute.holds(whole, plain[name])]
 
 

@@ -24,7 +24,8 @@ from tests.properties import tries
 if TYPE_CHECKING:
     from frames.formats.base import FrameData
     from frames.models import Version
-    from frames.search.pages import FrameRow, GroupRow
+    from frames.search.pages import GroupRow
+    from frames.search.rows import FrameRow
 
 pytestmark = pytest.mark.django_db
 

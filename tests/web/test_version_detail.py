@@ -10,9 +10,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from frames.actions import versions
 from frames.models import Source, Version
 from frames.web import version_detail
-from tests.factories import make_frame, make_version
+from tests.factories import add_frames, make_frame, make_version
 from tests.web.support import fail, make_preview, next_link
 
 if TYPE_CHECKING:
@@ -84,6 +85,24 @@ def test_json_twin_of_frames_is_singleframe_json_plus_url_and_preview(
     assert frame["url"] == f"{base}/frames/b-0/?q=id%3Ab-0"  # found by this filter
     assert frame["preview"].startswith("/previews/")
     assert browse(viewer).get(frame["url"]).status_code == 200
+
+
+def test_m2_a_childs_frames_say_which_version_wrote_them(
+    base: str, version: Version, browse: Callable[[User | None], Client], viewer: User
+) -> None:
+    released = versions.publish(version, actor=None, reason="unchecked")
+    child = versions.create_version(
+        dataset=version.dataset, name="child", parents=[released], actor=None
+    )
+    add_frames(child, [make_frame("b-0", context_id="elsewhere")])
+    page = browse(viewer).get(
+        f"/datasets/{version.dataset.uid}/versions/{child.uid}.json?group=none"
+    )
+    wrote = {frame["id"]: frame["saved_in_version"] for frame in page.json()["items"]}
+    assert wrote.pop("b-0") == child.uid
+    assert set(wrote.values()) == {version.uid}
+    frame = browse(viewer).get(f"{base}/frames/a-0.json").json()
+    assert (frame["saved_in_version"], frame["saved"] > 0) == (version.uid, True)
 
 
 def test_label_filter_keeps_groups_with_a_match_and_counts_both(
