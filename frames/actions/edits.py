@@ -9,6 +9,7 @@ another writer changes while it runs is left as that writer left it.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,6 +44,9 @@ BATCH_FRAMES: Final = 1_000
 KEY_LEVELS_MAX: Final = 8
 VALUE_MAX_BYTES: Final = 16 * 1024
 TAGS_KEY: Final = "tags"
+# One name of a key: in quotes, as JSON writes a text, or up to the next dot.
+_KEY_PART: Final = r'"(?:[^"\\]|\\.)*"|[^".][^.]*'
+_KEY_PATH: Final = re.compile(rf"(?:{_KEY_PART})(?:\.(?:{_KEY_PART}))*")
 # So many frames' rows are read in 50 ms.
 EXACT_FRAMES_MAX: Final = 1_000
 # Among so many later edits the one is looked for that stands in an undo's way.
@@ -54,8 +58,8 @@ class Edit:
     """One change to frames.
 
     `verb` is tag or untag (`value` a tag in the list `meta.tags`), set (the key `key` of the
-    metadata, nested ones joined by dots, becomes `value`), unset (the key goes), relabel (the
-    label `key` of every region becomes `value`) or delete.
+    metadata, nested ones joined by dots and one that holds a dot in quotes, becomes `value`),
+    unset (the key goes), relabel (the label `key` of every region becomes `value`) or delete.
     """
 
     verb: str
@@ -74,7 +78,7 @@ class Edit:
             "untag": f"Remove the tag {self.value}",
             "set": f"Set meta.{self.key} to {json.dumps(self.value, ensure_ascii=False)[:80]}",
             "unset": f"Remove meta.{self.key}",
-            "relabel": f"Relabel {self.key} to {self.value}",
+            "relabel": f"Relabel {_shown(self.key)} to {_shown(self.value)}",
             "delete": "Delete",
         }[self.verb]
 
@@ -82,26 +86,22 @@ class Edit:
 def edit_of(verb: str, key: str, value: str) -> Edit:
     """Return the edit that a form describes; raise Refused for one that cannot be meant.
 
-    The value of `set` is JSON, or text where it is none.
+    The value of `set` is JSON, or text where it is none. Labels and the parts of a key are taken
+    as they stand in quotes, with the spaces at their ends and their dots.
     """
     key, value = key.strip(), value.strip()
     if verb in ("tag", "untag"):
         return Edit(verb, value=_name(value, "tag"))
     if verb == "relabel":
-        old, new = _name(key, "label"), _name(value, "label")
+        old, new = _name(_unquoted(key), "label"), _name(_unquoted(value), "label")
         if old == new:
             raise Refused("The new label is the old one.")
         return Edit(verb, key=old, value=new)
     if verb in ("set", "unset"):
-        parts = key.removeprefix("meta.").split(".")
-        if not all(parts) or len(parts) > KEY_LEVELS_MAX:
-            raise Refused(
-                "Give a metadata key, such as weather, or camera.lens for one inside of another."
-            )
-        for part in parts:
+        path = key.removeprefix("meta.")
+        for part in _parts(path):
             _name(part, "key")
-        joined = ".".join(parts)
-        return Edit(verb, key=joined) if verb == "unset" else Edit(verb, joined, _value(value))
+        return Edit(verb, key=path) if verb == "unset" else Edit(verb, path, _value(value))
     if verb == "delete":
         return Edit(verb)
     raise Refused("Choose what to do: tag, untag, set, unset, relabel or delete.")
@@ -373,7 +373,7 @@ def _tags(frame: FrameData) -> list[Any]:
 
 
 def _set(frame: FrameData, edit: Edit) -> None:
-    frame.meta = _with_key(frame.meta, edit.key.split("."), edit.value)
+    frame.meta = _with_key(frame.meta, _parts(edit.key), edit.value)
 
 
 def _with_key(meta: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:
@@ -388,7 +388,7 @@ def _with_key(meta: dict[str, Any], path: list[str], value: Any) -> dict[str, An
 
 
 def _unset(frame: FrameData, edit: Edit) -> None:
-    frame.meta = _without_key(frame.meta, edit.key.split("."))
+    frame.meta = _without_key(frame.meta, _parts(edit.key))
 
 
 def _without_key(meta: dict[str, Any], path: list[str]) -> dict[str, Any]:
@@ -421,6 +421,33 @@ _CHANGES: Final[Mapping[str, Callable[[FrameData, Edit], None]]] = {
     "unset": _unset,
     "relabel": _relabel,
 }
+
+
+def _parts(path: str) -> list[str]:
+    """Return the names that lead to a key of the metadata; raise Refused."""
+    parts = re.findall(_KEY_PART, path) if _KEY_PATH.fullmatch(path) else []
+    if not parts or len(parts) > KEY_LEVELS_MAX:
+        raise Refused(
+            "Give a metadata key, such as weather, or camera.lens for one inside of another. "
+            'A key that holds a dot stands in quotes: camera."f.stop".'
+        )
+    return [_unquoted(part) for part in parts]
+
+
+def _unquoted(text: str) -> str:
+    """Return what stands in quotes, as JSON writes it, or the text itself."""
+    if not text.startswith('"'):
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else text
+
+
+def _shown(name: str) -> str:
+    """Return a label as it is typed: one with a space at an end would look like another."""
+    return name if name == name.strip() else json.dumps(name, ensure_ascii=False)
 
 
 def _name(text: str, what: str) -> str:

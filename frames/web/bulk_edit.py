@@ -46,6 +46,8 @@ class Choice:
     hint: str
 
 
+_KEY_HINT: Final = 'camera.lens is a key inside of another, "f.stop" one that holds a dot.'
+
 CHOICES: Final = (
     Choice("tag", "Add a tag", "", "Tag", "Into the list meta.tags of each frame."),
     Choice("untag", "Remove a tag", "", "Tag", "Out of the list meta.tags of each frame."),
@@ -54,10 +56,16 @@ CHOICES: Final = (
         "Set a metadata key",
         "Key",
         "Value",
-        "JSON, or else text. camera.lens is a key inside of another.",
+        f"JSON, or else text. {_KEY_HINT}",
     ),
-    Choice("unset", "Remove a metadata key", "Key", "", ""),
-    Choice("relabel", "Relabel", "Label", "New label", "In every region of each frame."),
+    Choice("unset", "Remove a metadata key", "Key", "", _KEY_HINT),
+    Choice(
+        "relabel",
+        "Relabel",
+        "Label",
+        "New label",
+        'In every region of each frame. One with a space at its end stands in quotes: "car ".',
+    ),
     Choice("delete", "Delete the frames", "", "", "From this version alone."),
 )
 

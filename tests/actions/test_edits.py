@@ -452,6 +452,11 @@ def test_random_edits_and_undos_equal_a_model(
         ("tag", "", "a\x00b", "control characters"),
         ("set", "", "1", "Give a metadata key"),
         ("set", "a..b", "1", "Give a metadata key"),
+        ("set", "a.", "1", "Give a metadata key"),
+        ("set", 'a."b', "1", "Give a metadata key"),
+        ("unset", '""', "", "Give a key"),
+        ("unset", ".".join("abcdefghi"), "", "Give a metadata key"),
+        ("unset", 'a"' * 100_000, "", "longer than 255"),
         ("set", "a", "x" * 20_000, "over 16,384 bytes"),
         ("set", "a", "[" * 2_000, None),
         ("set", "a", "1e999", "cannot be kept"),
@@ -474,3 +479,27 @@ def test_what_cannot_be_meant_is_said(verb: str, key: str, value: str, message: 
 )
 def test_a_value_is_json_or_else_text(text: str, value: Any) -> None:
     assert edit_of("set", "meta.light", text) == Edit("set", "light", value)
+
+
+def test_a_label_with_a_space_at_its_end_is_told_from_the_one_without(draft: Version) -> None:
+    add_frames(draft, [make_frame("d", labels=["car ", "car"])])
+    edit = edit_of("relabel", '"car "', " van ")
+    assert edit.sentence == 'Relabel "car " to van'
+    assert make(draft, edit).result["changed"] == 1
+    assert held(draft)["d"][1] == [["van"], ["car"]]
+    assert make(draft, edit_of("relabel", "van", '" \\"bus\\" "')).result["changed"] == 1
+    assert held(draft)["d"][1] == [[' "bus" '], ["car"]]
+
+
+def test_a_key_that_holds_a_dot_is_told_from_one_inside_of_another(draft: Version) -> None:
+    meta = {"f.stop": 8, "f": {"stop": 4}, 'a"b': 1, "camera": {"f.stop": 2}}
+    add_frames(draft, [make_frame("d", meta=meta)])
+    for verb, key, value in [
+        ("set", '"f.stop"', "11"),
+        ("set", "f.stop", "5.6"),
+        ("set", 'a"b', "2"),
+        ("unset", 'meta.camera."f.stop"', ""),
+    ]:
+        frames = BitMap([max(members(draft))])
+        assert make(draft, edit_of(verb, key, value), frames).result["changed"] == 1
+    assert held(draft)["d"][0] == {"f.stop": 11, "f": {"stop": 5.6}, 'a"b': 2, "camera": {}}

@@ -59,12 +59,23 @@ def whys(text: str) -> list[str]:
     return [unescape(url) for url in re.findall(r'hx-get="([^"]*/why/[^"]*)"', text)]
 
 
-@pytest.mark.parametrize("group", ["none", "url", "meta.light"])
-def test_each_card_of_a_filtered_grid_tells_which_rule_and_region_matched(
-    client: Client, shown: Version, group: str
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"group": "none"},
+        {"group": "url"},
+        {"group": "meta.light"},
+        {"group": "meta.light", "sample": "6"},
+        {"group": "none", "view": "table"},
+        {"group": "url", "view": "table"},
+    ],
+    ids=lambda shape: "-".join(shape.values()),
+)
+def test_each_card_and_row_of_what_is_found_tells_which_rule_and_region_matched(
+    client: Client, shown: Version, shape: dict[str, str]
 ) -> None:
-    """Split and grouped: the frame in the picture, with the regions the filter asks for alone."""
-    text = client.get(address(shown), {"q": QUERY, "group": group}).content.decode()
+    """The frame in the picture, with the regions the filter asks for alone."""
+    text = client.get(address(shown), {"q": QUERY, **shape}).content.decode()
     (url,) = whys(text)
     assert f'href="{url}"' in unescape(text)
     answer = client.get(url, headers=HTMX).content.decode()
