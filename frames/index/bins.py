@@ -40,7 +40,7 @@ _DATE_STEPS_S: Final = (
 
 
 class Bucket(NamedTuple):
-    """A bucket of numbers, by its member nearest to zero, and how many have one of them."""
+    """A bucket of numbers, by its member nearest to zero, or a date, and how many have it."""
 
     number: float
     members: int
@@ -76,7 +76,7 @@ def edges_of(
     `extremes` returns the least and the greatest number that a bucket does hold; it is asked of
     four buckets at most.
     """
-    first, last = _without_stragglers(buckets)
+    first, last = _without_stragglers(buckets, bounds)
     below, above = first > 0, last < len(buckets) - 1
     low, high = extremes(buckets[first].number)[0], extremes(buckets[last].number)[1]
     if low == high:
@@ -99,18 +99,26 @@ def edges_of(
     return Edges(tuple(inner), below, above)
 
 
-def date_edges(low: float, high: float, finest: float) -> Edges:
-    """Return the edges of bins, DATE_BINS_MAX at most, around dates from low to high, epoch ms.
+def date_edges(dates: Sequence[Bucket], finest: float) -> Edges:
+    """Return the edges of bins, DATE_BINS_MAX at most, for some dates in epoch ms, ascending.
 
     They lie at multiples of a step, in UTC, that is not below `finest`: where all dates are whole
     days, bins of hours would be empty but for one a day.
     """
+    first, last = _without_stragglers(dates, lambda date: (date, date))
+    below, above = first > 0, last < len(dates) - 1
+    low, high = dates[first].number, dates[last].number
+    bins_max = DATE_BINS_MAX - below - above
     steps = (1_000 * seconds for seconds in _DATE_STEPS_S)
-    step = next(s for s in steps if s >= finest and high // s - low // s < DATE_BINS_MAX)
-    first, last = int(low // step), int(high // step)
-    inner = [float(number * step) for number in range(first + 1, last + 1)]
-    start, end = max(first * step, DATES_BEGIN_MS), min((last + 1) * step, DATES_END_MS)
-    return Edges((float(start), *inner, float(end)))
+    step = next(s for s in steps if s >= finest and high // s - low // s < bins_max)
+    places = range(int(low // step), int(high // step) + 2)
+    inner = [float(min(max(number * step, DATES_BEGIN_MS), DATES_END_MS)) for number in places]
+    # Of dates that differ by less than a step, the odd one may lie beside the others.
+    if below := below and dates[0].number < inner[0]:
+        inner.insert(0, max(dates[0].number // step * step, DATES_BEGIN_MS))
+    if above := above and dates[-1].number >= inner[-1]:
+        inner.append(min((dates[-1].number // step + 1) * step, DATES_END_MS))
+    return Edges(tuple(inner), below, above)
 
 
 def _step(low: float, high: float, bins: int) -> float:
@@ -126,10 +134,13 @@ def _finite(number: float) -> float:
     return max(-sys.float_info.max, min(sys.float_info.max, number))
 
 
-def _without_stragglers(buckets: Sequence[Bucket]) -> tuple[int, int]:
+def _without_stragglers(
+    buckets: Sequence[Bucket], reach: Callable[[float], tuple[float, float]]
+) -> tuple[int, int]:
     """Return the first and the last bucket to be told apart; those beyond hold stragglers.
 
-    One wrong timestamp of 1970 would else put all others into one bin.
+    `reach` returns the least and the greatest number that a bucket may hold. One wrong timestamp of
+    1970 would else put all others into one bin.
     """
     total = sum(bucket.members for bucket in buckets)
     allowed = max(1, total // _STRAGGLERS_MAX) if total >= _STRAGGLE else 0
@@ -142,10 +153,10 @@ def _without_stragglers(buckets: Sequence[Bucket]) -> tuple[int, int]:
     while first < last and buckets[last].members <= left:
         left -= buckets[last].members
         last -= 1
-    low, high = bounds(buckets[first].number)[0], bounds(buckets[last].number)[1]
+    low, high = reach(buckets[first].number)[0], reach(buckets[last].number)[1]
     spread = _STRAGGLE * (high / 2 - low / 2)
-    if high / 2 - bounds(buckets[0].number)[0] / 2 <= spread:
+    if high / 2 - reach(buckets[0].number)[0] / 2 <= spread:
         first = 0
-    if bounds(buckets[-1].number)[1] / 2 - low / 2 <= spread:
+    if reach(buckets[-1].number)[1] / 2 - low / 2 <= spread:
         last = len(buckets) - 1
     return first, last

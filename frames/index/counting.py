@@ -6,8 +6,8 @@ Sets are over every revision, as all answers of `DatasetIndex` are, and must not
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from operator import itemgetter
+from collections import Counter, defaultdict
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -40,7 +40,7 @@ from frames.index.writer import ENTRY
 from frames.models import Key, Posting, Term
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
     from frames.index.bitmaps import UInt32Array
     from frames.index.reader import DatasetIndex
@@ -304,55 +304,70 @@ def date_bins_of(
     dates = _dates_within(index, key, within, times_of)
     edges, frames = None, []
     if dates:
-        finest = min(last - first + 1 for first, last in dates.values())
-        firsts = {pk: first for pk, (first, _) in dates.items()}
-        edges = date_edges(min(firsts.values()), max(firsts.values()), finest)
-        frames = _frames_by_date(index, key, edges, firsts)
+        edges = date_edges(
+            [Bucket(date.first, date.members) for date in sorted(dates, key=attrgetter("first"))],
+            min(date.last - date.first + 1 for date in dates),
+        )
+        frames = _frames_by_date(index, key, edges, dates)
     _cache_bins(slot, edges, frames, [len(bitmap.serialize()) for bitmap in frames])
     return Bins(edges, frames) if edges else None
 
 
+class _Date(NamedTuple):
+    """A term that is a date, from its first to its last epoch ms, and how many have it."""
+
+    term_pk: int
+    first: float
+    last: float
+    members: int
+
+
 def _dates_within(
     index: DatasetIndex, key: KeyInfo, within: BitMap, times_of: TimesOf
-) -> dict[int, tuple[float, float]]:
-    """Return by term the dates that some frames have; none where they have anything else."""
+) -> list[_Date]:
+    """Return the dates that some frames have; none where they have anything else."""
     if key.overflowed:
-        return {}
+        return []
     numbers = types_of(index, [key])[key.name].get(TYPE_NUMBER)
     if numbers is not None and numbers.intersect(within):
-        return {}
-    dates: dict[int, tuple[float, float]] = {}
+        return []
+    times: dict[int, tuple[float, float]] = {}
     others: list[int] = []
     for pk, text in index.text_terms(key.name):
-        times = times_of(text)
-        if times is not None and DATES_BEGIN_MS <= times[0] < DATES_END_MS:
-            dates[pk] = times
+        read = times_of(text)
+        if read is not None and DATES_BEGIN_MS <= read[0] < DATES_END_MS:
+            times[pk] = read
         else:
             others.append(pk)
-    if any(True for _ in _terms_within(index, key, within, others)):
-        return {}
-    return {pk: dates[pk] for pk in _terms_within(index, key, within, list(dates))}
+    if any(True for _ in _members_within(index, key, within, others)):
+        return []
+    members: Counter[int] = Counter()
+    for pk, count in _members_within(index, key, within, list(times)):
+        members[pk] += count
+    return [_Date(pk, *times[pk], count) for pk, count in members.items()]
 
 
-def _terms_within(
+def _members_within(
     index: DatasetIndex, key: KeyInfo, within: BitMap, term_pks: Sequence[int]
-) -> Iterator[int]:
-    """Yield those of a key's terms that some frames have, each once or more often."""
+) -> Iterator[tuple[int, int]]:
+    """Yield (term, members in a segment) of those of a key's terms that some frames have."""
     of_regions = is_region_key(key.name)
     inside = index.regions_of(within).segments if of_regions and term_pks else {}
     for pk, segment, data, _ in store.postings_of(term_pks):
         frames_or_regions = inside.get(segment) if of_regions else within
-        if frames_or_regions is not None and frames_or_regions.intersect(load(data)):
-            yield pk
+        if frames_or_regions is None:
+            continue
+        if count := frames_or_regions.intersection_cardinality(load(data)):
+            yield pk, count
 
 
 def _frames_by_date(
-    index: DatasetIndex, key: KeyInfo, edges: Edges, firsts: Mapping[int, float]
+    index: DatasetIndex, key: KeyInfo, edges: Edges, dates: Sequence[_Date]
 ) -> list[BitMap]:
-    """Return the frames of each bin, of terms given with their first epoch ms."""
-    places = {pk: edges.bin_of(first) for pk, first in firsts.items()}
+    """Return the frames of each bin."""
+    places = {date.term_pk: edges.bin_of(date.first) for date in dates}
     parts: list[defaultdict[int, BitMap]] = [defaultdict(BitMap) for _ in range(len(edges))]
-    for pk, segment, data, _ in store.postings_of(list(firsts)):
+    for pk, segment, data, _ in store.postings_of(list(places)):
         parts[places[pk]][segment] |= load(data)
     if is_region_key(key.name):
         return [index.frames_of(RegionSet(part)) for part in parts]

@@ -444,7 +444,7 @@ class _Maker:
             error=self.typed.error if self.typed else None,
             words=f"Histogram of {key} from {shown_lows[0]} to {shown_highs[-1]}. "
             f"Most frames lie between {shown_lows[place]} and {shown_highs[place]}.",
-            note=_stragglers(edges, frames, shown_lows[-1], shown_highs[0]),
+            note=_stragglers(edges, frames, shown_lows),
             refine_url=f"{facets_address(self.version, FrameQuery())}refine/",
             kept=self._kept(key),
         )
@@ -531,11 +531,11 @@ def _range_texts(clause: Clause | None, *, of_times: bool) -> tuple[str, str]:
     return low, high
 
 
-def _stragglers(edges: Edges, frames: Sequence[int], above: str, below: str) -> str:
+def _stragglers(edges: Edges, frames: Sequence[int], lows: Sequence[str]) -> str:
     """Return what the first and the last bar hold, where they are wider than the others."""
     parts = []
     if edges.is_open_below:
-        parts.append(f"{plural(frames[0], 'frame')} below {below}")
+        parts.append(f"{plural(frames[0], 'frame')} below {lows[1]}")
     if edges.is_open_above:
-        parts.append(f"{plural(frames[-1], 'frame')} above {above}")
+        parts.append(f"{plural(frames[-1], 'frame')} above {lows[-1]}")
     return f"Far off: {', '.join(parts)}." if parts else ""

@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from frames.actions.versions import delete_frames
-from frames.index.bins import BINS_MAX, DATE_BINS_MAX, Bucket, edges_of
+from frames.index.bins import BINS_MAX, DATE_BINS_MAX, DATES_END_MS, Bucket, edges_of
 from frames.index.cache import cache
 from frames.index.numbers import bucket
 from frames.index.reader import DatasetIndex
@@ -496,6 +496,7 @@ def test_dates_are_counted_in_the_bins_they_begin_in(held: list[list[str]], aske
         return
     assert found is not None
     at = found.edges.at
+    assert list(at) == sorted(set(at))
     assert len(found.frames) == len(at) - 1 <= DATE_BINS_MAX
     for low, high, count in zip(at, at[1:], found.frames, strict=False):
         assert count == sum(
@@ -539,6 +540,38 @@ def test_bins_of_dates_are_as_wide_as_people_divide_time(
     assert len(at) - 1 == bins
     assert {high - low for low, high in pairwise(at[1:-1])} <= {step_s * 1000.0}
     assert all(edge % (step_s * 1000) == 0 for edge in at[1:-1])
+
+
+@pytest.mark.parametrize(
+    ("odd", "at", "frames"),
+    [
+        ("1970-01-01", ["1970-01-01", "2026-02-01", "2026-02-02", "2026-02-03"], (1, 6, 6)),
+        ("9999-12-31", ["2026-02-01", "2026-02-02", "2026-02-03", "10000-01-01"], (6, 6, 1)),
+        ("2026-01-31", ["2026-01-31", "2026-02-01", "2026-02-02", "2026-02-03"], (1, 6, 6)),
+    ],
+)
+def test_a_date_far_off_has_a_bin_of_its_own(odd: str, at: list[str], frames: Any) -> None:
+    """Else all others would be in one, of a year or of two centuries."""
+    found = times_of_key(dated([odd, *["2026-02-01", "2026-02-02"] * 6]))
+    assert found is not None
+    edges = [
+        "10000-01-01"
+        if ms == DATES_END_MS
+        else str((datetime(1970, 1, 1) + timedelta(milliseconds=ms)).date())
+        for ms in found.edges.at
+    ]
+    assert (edges, found.frames) == (at, frames)
+    assert found.edges.is_open_below == (odd == "1970-01-01")
+    assert found.edges.is_open_above == (odd == "9999-12-31")
+
+
+def test_odd_dates_in_the_same_second_as_the_others_are_in_their_bin() -> None:
+    held = ["2026-02-01T10:00:00.100", *["2026-02-01T10:00:00.500"] * 12, "2026-02-01T10:00:00.900"]
+    found = times_of_key(dated(held))
+    assert found is not None
+    assert found.frames == (14,)
+    assert not found.edges.is_open_below
+    assert not found.edges.is_open_above
 
 
 def test_dates_of_regions_are_counted_in_frames() -> None:
