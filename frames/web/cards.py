@@ -23,7 +23,7 @@ from frames.web.addresses import (
 from frames.web.labels import Label, distinct_labels
 from frames.web.pictures import Picture, pictures_of, shown_source
 from frames.web.strip import CARD_WIDTH, lane_of
-from frames.web.text import count, head_and_tail, moment, number_text, plural, span
+from frames.web.text import count, head_and_tail, moment, number_text, plural, span, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -319,7 +319,7 @@ def clause_of(key: str, kind: int | None, value: str | float) -> str:
 
 def value_text(value: str | float) -> str:
     """Return a value as people read it: a whole number without its point, an empty text named."""
-    return number_text(value) if isinstance(value, float) else value or "(empty text)"
+    return number_text(value) if isinstance(value, float) else visible(value) or "(empty text)"
 
 
 def _why(version: Version, found_by: Mapping[str, str], source: str) -> str:

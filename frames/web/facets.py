@@ -21,7 +21,7 @@ from frames.search.errors import QueryError
 from frames.search.query import FrameQuery
 from frames.web.addresses import version_address
 from frames.web.labels import Label
-from frames.web.text import MS_PER_DAY, bar_width, count, moment, percent, plural
+from frames.web.text import MS_PER_DAY, bar_width, count, moment, percent, plural, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +49,11 @@ class ValueRow:
     url: str
     label: Label | None
     id: str
+
+    @property
+    def text(self) -> str:
+        """The value to read."""
+        return visible(self.name) or "(empty text)"
 
     @property
     def count(self) -> str:
@@ -420,7 +425,11 @@ class _Maker:
         key, clause = facet.coverage.key, facet.clause
         edges, frames = histogram.edges, histogram.frames
         if histogram.of_times:
-            lows, highs = shown_lows, shown_highs = date_texts(edges)
+            lows, highs = date_texts(edges)
+            # In a narrow column a line breaks between day and time.
+            shown_lows, shown_highs = (
+                [text.replace("T", " ") for text in texts] for texts in (lows, highs)
+            )
         else:
             texts = edge_texts(edges)
             shown = [_shown(key, edge, text) for edge, text in zip(edges.at, texts, strict=True)]

@@ -6,6 +6,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from frames.web.text import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -20,6 +22,11 @@ class Label:
     """A label with its look; `style` is the pair of CSS classes."""
 
     name: str
+
+    @property
+    def text(self) -> str:
+        """Its name to read: one with a space at its end is another label."""
+        return visible(self.name)
 
     @property
     def style(self) -> str:

@@ -57,7 +57,7 @@ class Shape:
     @property
     def name(self) -> str:
         """The labels as one text."""
-        return ", ".join(label.name for label in self.labels) or "no label"
+        return ", ".join(label.text for label in self.labels) or "no label"
 
     @property
     def meta_text(self) -> str:

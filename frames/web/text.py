@@ -7,6 +7,7 @@ import textwrap
 from datetime import UTC, datetime
 from typing import Any, Final
 
+_SPACE: Final = "\N{OPEN BOX}"
 MS_PER_DAY: Final = 86_400_000
 # Beyond this a timestamp is a date or a counter, not a position in a recording.
 MAX_TIMECODE_MS: Final = 100 * 3_600_000
@@ -170,6 +171,17 @@ def value_text(value: Any) -> str:
     ('rain', 'false')
     """
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def visible(text: str) -> str:
+    """Return a name as people can tell it from another: spaces at its ends are drawn.
+
+    >>> visible("car "), visible("traffic light"), visible(" ")
+    ('car\u2423', 'traffic light', '\u2423')
+    """
+    inner = text.strip(" ")
+    before, _, after = text.partition(inner) if inner else (text, "", "")
+    return f"{_SPACE * len(before)}{inner}{_SPACE * len(after)}"
 
 
 def words_of(text: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from django.http import Http404, HttpResponse, StreamingHttpResponse
@@ -22,7 +22,7 @@ from frames.web.cards import frame_json
 from frames.web.http import respond
 from frames.web.overlay import shapes_on
 from frames.web.pictures import pictures_of, ratio_of, shown_source
-from frames.web.text import count, moment, plural
+from frames.web.text import count, moment, plural, visible
 from frames.web.toolbar import VIEWS, Choice
 from frames.web.version_detail import may_edit, refused_json
 from frames.web.versions import version_json
@@ -203,7 +203,7 @@ class ComparePage:
     @property
     def shown_deltas(self) -> list[LabelDelta]:
         """The labels whose number of regions changed most."""
-        return self.deltas[:LABELS_SHOWN]
+        return [replace(delta, label=visible(delta.label)) for delta in self.deltas[:LABELS_SHOWN]]
 
     @property
     def more_deltas(self) -> str:
@@ -404,11 +404,15 @@ def _region_line(
 ) -> str:
     old = before[change.before] if change.before is not None else None
     new = after[change.after] if change.after is not None else None
-    name = ", ".join((new or old or {}).get("label") or ()) or "no label"
+    name = _labels_text(new or old or {})
     kinds = " and ".join(change.kinds)
     if old is not None and new is not None and "relabelled" in change.kinds:
-        name = f"{', '.join(old.get('label') or ()) or 'no label'} → {name}"
+        name = f"{_labels_text(old)} → {name}"
     return f"{name}: {kinds}"
+
+
+def _labels_text(roi: dict[str, Any]) -> str:
+    return ", ".join(map(visible, roi.get("label") or ())) or "no label"
 
 
 def _as_csv(comparison: Comparison) -> StreamingHttpResponse:

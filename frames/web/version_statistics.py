@@ -23,7 +23,7 @@ from frames.web.addresses import version_address
 from frames.web.facets import facets_address
 from frames.web.http import respond
 from frames.web.labels import Label
-from frames.web.text import bar_width, count, percent, plural
+from frames.web.text import bar_width, count, percent, plural, visible
 from frames.web.version_detail import refused_json
 from frames.web.versions import panel_of
 
@@ -55,6 +55,11 @@ class BarRow:
     url: str
     label: Label | None = None
     is_missing: bool = False
+
+    @property
+    def text(self) -> str:
+        """The value or range to read."""
+        return visible(self.name) or "(empty text)"
 
     @property
     def count(self) -> str:

@@ -218,6 +218,18 @@ def test_dates_have_a_histogram_two_fields_and_values_to_click(see: Client, date
     assert "range-brush" not in card(body, "meta.note")
 
 
+def test_times_of_a_day_are_shown_by_day_and_time(see: Client, project: Project) -> None:
+    """At the ends of the plot; the range that is asked for has them in one word."""
+    held = ["1970-01-01T00:00", *["2026-02-01T10:00", "2026-02-01T10:09"] * 6]
+    frames = [make_frame(f"f{n}", meta={"when": text}) for n, text in enumerate(held)]
+    version = make_version(project, frames)
+    base = f"/datasets/{version.dataset.uid}/versions/{version.uid}/facets/"
+    own = card(see.get(base).content.decode(), "meta.when")
+    assert "<span>1970-01-01 00:00</span><span>2026-02-01 10:09</span>" in own
+    assert "Far off: 1 frame below 2026-02-01 10:00." in own
+    assert 'data-lows="1970-01-01T00:00 2026-02-01T10:00 2026-02-01T10:01 ' in own
+
+
 def test_the_json_twin_has_bins_of_instants(see: Client, dated: str) -> None:
     page = see.get(f"{dated}.json?q=car").json()
     assert bins_of(page, "meta.when") == {
@@ -396,3 +408,23 @@ def test_edges_have_as_few_decimals_as_tell_them_apart() -> None:
     assert edge_texts(Edges((0.0, 0.015625, 0.03125))) == ["0", "0.02", "0.03"]
     assert edge_texts(Edges((0.0, 32.0, 64.0))) == ["0", "32", "64"]
     assert edge_texts(Edges((0.1, 0.1))) == ["0.1", "0.1"]
+
+
+def test_a_space_at_the_end_of_a_value_is_drawn(see: Client, project: Project) -> None:
+    """Else two values look the same; what a click asks for is the value itself."""
+    frames = [
+        make_frame("a", labels=["car "], meta={"light": " dusk"}),
+        make_frame("b", labels=["car"], meta={"light": "dusk"}),
+    ]
+    version = make_version(project, frames)
+    base = f"/datasets/{version.dataset.uid}/versions/{version.uid}"
+    body = see.get(f"{base}/facets/").content.decode()
+    assert "<span>car\u2423</span>" in body
+    assert "<span>car</span>" in body
+    assert ">\u2423dusk</span>" in card(body, "meta.light")
+    assert q_of(link(body, "car\u2423")) == 'label:"car "'
+    found = see.get(f"{base}.json", {"q": 'label:"car "'}).json()
+    assert [item["context_id"] for item in found["items"]] == ["drive"]
+    assert found["matched"] == 1
+    for page in ("labels/", "?group=none", "?group=none&view=table", "statistics/"):
+        assert "<span>car\u2423</span>" in see.get(f"{base}/{page}").content.decode(), page

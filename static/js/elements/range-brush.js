@@ -55,9 +55,10 @@ class RangeBrush extends HTMLElement {
   /** Put the sliders where the fields say. */
   place() {
     const last = this.frames.length;
-    const at = this.fields.map((field, side) => {
-      if (field.value === "") return side ? last : 0;
-      const number = reach(field.value)[side];
+    // NaN where a field is empty, or holds what the server refused.
+    const bounds = this.fields.map(({ value }, side) => (value === "" ? NaN : reach(value)[side]));
+    const at = bounds.map((number, side) => {
+      if (Number.isNaN(number)) return side ? last : 0;
       if (side === 0) return Math.max(0, this.lows.findLastIndex((low) => reach(low)[0] <= number));
       const bin = this.highs.findIndex((high) => reach(high)[1] >= number);
       return bin < 0 ? last : bin + 1;
@@ -66,7 +67,7 @@ class RangeBrush extends HTMLElement {
       slider.value = at[side];
       slider.setAttribute("aria-valuetext", this.fields[side].value || "open");
     });
-    if (this.fields.some((field) => field.value !== "")) this.light(at[0], Math.max(at[1], at[0] + 1));
+    if (!bounds.every(Number.isNaN)) this.light(at[0], Math.max(at[1], at[0] + 1));
   }
 
   /** Lay the band from one edge to another. */
