@@ -244,10 +244,14 @@ SWEEP_INTERVAL_S = 30
 CELERY_BEAT_SCHEDULE = {"sweep": {"task": "frames.sweep", "schedule": SWEEP_INTERVAL_S}}
 # In memory: a schedule of seconds needs no file, which a killed worker could leave broken.
 CELERY_BEAT_SCHEDULER = "celery.beat.Scheduler"
-# Ten thousand previews that wait must not keep an import waiting: each queue is served in turn.
+# Ten thousand previews that wait must not keep an import waiting, nor who looks at other frames;
+# and these, at a store that does not answer, not a job. Each queue is served in turn.
 CELERY_TASK_DEFAULT_QUEUE = "work"
-CELERY_TASK_QUEUES = [Queue(name, routing_key=name) for name in ("work", "previews")]
-CELERY_TASK_ROUTES = {"frames.render_previews": {"queue": "previews"}}
+CELERY_TASK_ROUTES = {
+    "frames.render_previews": {"queue": "previews"},
+    "frames.render_requested": {"queue": "shown"},
+}
+CELERY_TASK_QUEUES = [Queue(name, routing_key=name) for name in ("work", "shown", "previews")]
 
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL

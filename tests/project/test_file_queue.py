@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from kombu import Connection, Queue
+from kombu import Connection, Consumer, Queue
 
-import project.celery  # noqa: F401  registers the transport
+from project.celery import app
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue as ProcessQueue
@@ -85,3 +85,30 @@ def test_two_writers_and_two_readers_pass_each_message_exactly_once(tmp_path: Pa
         reader.join(timeout=10)
         assert reader.exitcode == 0
     assert numbers == [-2, -1, *range(2000)]
+
+
+def test_a_job_waits_neither_behind_an_imports_previews_nor_behind_what_is_looked_at(
+    tmp_path: Path,
+) -> None:
+    taken: list[str] = []
+
+    def take(message: Any) -> None:
+        taken.append(message.headers["task"])
+        message.ack()
+
+    with _connect(tmp_path) as connection:
+        for _ in range(20):
+            for name in ("frames.render_previews", "frames.render_requested"):
+                app.send_task(name, kwargs={"keys": []}, connection=connection)
+        app.send_task("frames.run_job", kwargs={"job_uid": ""}, connection=connection)
+        with connection.channel() as channel:
+            consumer = Consumer(channel, [*app.amqp.queues.values()], on_message=take)
+            consumer.qos(prefetch_count=1)
+            with consumer:
+                for _ in range(3):
+                    connection.drain_events(timeout=5)
+    assert set(taken) == {
+        "frames.render_previews",
+        "frames.render_requested",
+        "frames.run_job",
+    }
