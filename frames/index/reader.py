@@ -98,13 +98,22 @@ class _Buckets(NamedTuple):
 
 
 class _BySegment:
-    """Regions that come piece by piece, and are put together as they come."""
+    """Regions that come piece by piece, and are put together as they come; all, or among some."""
 
-    def __init__(self) -> None:
+    def __init__(self, among: RegionSet | None = None) -> None:
+        self._among = among.segments if among is not None else None
         self._found: dict[int, BitMap] = {}
 
+    def wants(self, segment: int) -> bool:
+        """Whether anything of a segment is kept."""
+        return self._among is None or segment in self._among
+
     def add(self, segment: int, regions: BitMap) -> None:
-        """Add regions of one segment; the set may be changed later."""
+        """Add regions of one segment that is wanted; the set may be changed later."""
+        if self._among is not None:
+            regions = regions & self._among[segment]
+        if not regions:
+            return
         if segment in self._found:
             self._found[segment] |= regions
         else:
@@ -113,7 +122,9 @@ class _BySegment:
     def add_kept(self, regions: RegionSet) -> None:
         """Add regions that somebody else has too."""
         for segment, bitmap in regions.segments.items():
-            self.add(segment, bitmap if segment in self._found else bitmap.copy())
+            if self.wants(segment):
+                is_given_away = self._among is None and segment not in self._found
+                self.add(segment, bitmap.copy() if is_given_away else bitmap)
 
     def union(self) -> RegionSet:
         """Return all of them."""
@@ -466,18 +477,32 @@ class DatasetIndex:
         """Return the regions that have any value of a key but null. Queries: up to 4."""
         return self._region_union(self._any(key))
 
-    def region_number_range(self, key: str, low: float, high: float) -> RegionSet:
-        """Return the regions that have a number in [low, high], both closed. Queries: up to 4."""
-        slot = ("region numbers", key, low, high, self._generation)
-        return self._kept_regions(slot, lambda: self._region_number_range(key, low, high))
+    def region_number_range(
+        self, key: str, low: float, high: float, among: RegionSet | None = None
+    ) -> RegionSet:
+        """Return the regions that have a number in [low, high], both closed. Queries: up to 4.
 
-    def _region_number_range(self, key: str, low: float, high: float) -> RegionSet:
+        With `among`, those of these alone: the set of a fifth of ten million frames' regions is
+        10 MB, which is then neither made nor kept.
+        """
+        if among is not None:
+            return self._region_number_range(key, low, high, among)
+        slot = ("region numbers", key, low, high, self._generation)
+        return self._kept_regions(slot, lambda: self._region_number_range(key, low, high, None))
+
+    def _region_number_range(
+        self, key: str, low: float, high: float, among: RegionSet | None
+    ) -> RegionSet:
         wanted = self._numbers_between(key, low, high)
-        parts = _BySegment()
+        parts = _BySegment(among)
         for block in wanted.blocks:
             parts.add_kept(self._region_block(block))
-        parts.add_kept(self._region_union(wanted.inner))
+        for _, segment, data, _ in store.postings_of(wanted.inner):
+            if parts.wants(segment):
+                parts.add(segment, load(data))
         for pk, segment, data, numbers in store.postings_of(list(wanted.edges), numbers=True):
+            if not parts.wants(segment):
+                continue
             if inside := _in_range(data, numbers, wanted.edges[pk], low, high):
                 parts.add(segment, inside)
         return parts.union()

@@ -35,7 +35,7 @@ from frames.search.syntax import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from frames.index.reader import DatasetIndex
     from frames.index.store import SourceCondition
@@ -257,14 +257,7 @@ class Evaluation:
             case All():
                 return self.index.every_region()
             case And(_, _, children):
-                kept = [child for child in children if not isinstance(child, Not)]
-                found = self.regions(kept[0] if kept else All(0, 0), within)
-                for child in kept[1:]:
-                    found = found & self.regions(child, within)
-                for child in children:
-                    if isinstance(child, Not):
-                        found = found - self.regions(child.child, within)
-                return found
+                return self._regions_of_all(children, within)
             case Or(_, _, children):
                 found = RegionSet()
                 for child in children:
@@ -281,6 +274,22 @@ class Evaluation:
             case Between():
                 return self._regions_between(clause, within)
         raise TypeError(f"{type(clause).__name__} is no clause about regions")
+
+    def _regions_of_all(self, children: Sequence[Clause], within: BitMap) -> RegionSet:
+        """Return the regions that satisfy each of some trees; ranges last, among those left."""
+        kept = [child for child in children if not isinstance(child, Not)]
+        kept.sort(key=lambda child: isinstance(child, Between))
+        first, *rest = kept or [All(0, 0)]
+        found = self.regions(first, within)
+        for child in rest:
+            if isinstance(child, Between):
+                found = self._regions_between(child, within, among=found)
+            else:
+                found = found & self.regions(child, within)
+        for child in children:
+            if isinstance(child, Not):
+                found = found - self.regions(child.child, within)
+        return found
 
     def _regions_having(self, field: str) -> RegionSet:
         found = RegionSet()
@@ -305,17 +314,21 @@ class Evaluation:
             doubtful = self.index.region_has(clause.field)
         return found | self._regions_on_rows(clause, self.index.frames_of(doubtful) & within)
 
-    def _regions_between(self, clause: Between, within: BitMap) -> RegionSet:
+    def _regions_between(
+        self, clause: Between, within: BitMap, among: RegionSet | None = None
+    ) -> RegionSet:
+        """Return the regions, or those of some, that have a number or date in a range."""
         field = clause.field
         if clause.low > clause.high:
             return RegionSet()
-        found = self.index.region_number_range(field, clause.low, clause.high)
-        if clause.of_times:
-            found = found | self.index.regions_with_terms(self._dates(clause))
-            if self.index.is_overflowed(field):
-                candidates = self.index.frames_of(self.index.region_has(field)) & within
-                found = found | self._regions_on_rows(clause, candidates)
-        return found
+        found = self.index.region_number_range(field, clause.low, clause.high, among)
+        if not clause.of_times:
+            return found
+        found = found | self.index.regions_with_terms(self._dates(clause))
+        if self.index.is_overflowed(field):
+            candidates = self.index.frames_of(self.index.region_has(field)) & within
+            found = found | self._regions_on_rows(clause, candidates)
+        return found if among is None else found & among
 
     def _regions_on_rows(self, clause: Clause, candidates: BitMap) -> RegionSet:
         """Return the regions of the candidates that satisfy a clause by their rows."""

@@ -19,6 +19,7 @@ from frames.index.bitmaps import BitMap
 from frames.index.check import check
 from frames.index.reader import DatasetIndex
 from frames.index.rebuild import reindex
+from frames.index.regions import RegionSet
 from frames.index.rows import TermSet, frame_terms, region_terms
 from frames.index.terms import ANY, TEXT, Token
 from frames.models import Dataset, Frame, Project
@@ -176,7 +177,9 @@ def assert_reader_equals_rows(dataset: Dataset, ranges: Iterable[tuple[float, fl
         for key in ("meta.speed", "timestamp", "sources.height"):
             assert set(index.number_range(key, low, high)) == rows.in_range(key, low, high)
         sure = index.region_number_range("rois.confidence", low, high)
-        found = index.region_text("rois.label", "car") & sure
+        cars = index.region_text("rois.label", "car")
+        found = cars & sure
+        assert index.region_number_range("rois.confidence", low, high, among=cars) == found
         assert set(index.frames_of(found)) == {
             ordinal
             for ordinal, regions in rows.regions.items()
@@ -332,3 +335,6 @@ def test_ranges_over_many_buckets_equal_the_numbers_between(
     assert list(index.frames_of(regions)) == [
         n for n, each in enumerate(confidences) if any(low <= c <= high for c in each)
     ]
+    every = index.every_region().segments
+    some = RegionSet({segment: BitMap(list(held)[::3]) for segment, held in every.items()})
+    assert index.region_number_range("rois.confidence", low, high, among=some) == regions & some
