@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 # The index's kinds to the ranks that values_in gives.
 RANKS = {1: 0, 2: 1, 0: 2}
 SCOPES = ["any", "every", "none"]
-examples = tries(200)
+examples = tries(200, everywhere=True)
 
 
 def all_groups(version: Version, query: FrameQuery, limit: int) -> list[GroupRow]:

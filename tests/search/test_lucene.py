@@ -248,7 +248,7 @@ def test_the_database_and_python_agree_on_a_pattern(version: Version, text: str)
     assert contexts == {each for each in ["drive", "other", *ids] if pattern(text).matches(each)}
 
 
-@tries(40)
+@tries(40, everywhere=True)
 @given(brute.datasets(), st.lists(brute.filters(), min_size=5, max_size=5))
 def test_200_random_filters_equal_brute_force(frames: list[Any], asked: list[brute.Filter]) -> None:
     version = make_version(frames=frames)

@@ -59,7 +59,7 @@ specs = st.lists(
     st.tuples(metas, rois, st.sampled_from([None, 480, 481, 1080]), metas, st.booleans()),
     max_size=16,
 )
-examples = tries(100)
+examples = tries(100, everywhere=True)
 
 
 def frames_of(spec: list[Any]) -> list[FrameData]:
