@@ -210,11 +210,20 @@ def test_failed_tile_is_retried_in_place(
     assert not Preview.objects.exclude(state=Preview.State.READY).exists()
     Preview.objects.update(state=Preview.State.FAILED, reason="timed_out")
     page = sign_in(editor)
+    # The answer takes longer than the first look at the tile's state, which is still the failure.
+    page.add_init_script(
+        "const real = fetch; window.fetch = async (url, given) => {"
+        "  if (`${url}`.endsWith('/retry/')) await new Promise((go) => setTimeout(go, 1500));"
+        "  return real(url, given); };"
+    )
     address = f"{live_server.url}/datasets/{drive.dataset.uid}/versions/{drive.uid}/"
     page.goto(address)
     card = page.locator(".card").first
     expect(card).to_contain_text("Timed out")
-    card.get_by_role("button", name="Retry").click()
+    with page.expect_response(lambda response: response.url.endswith("/retry/")):
+        card.get_by_role("button", name="Retry").click()
+        page.wait_for_timeout(1000)
+        expect(card).to_contain_text("Preview follows", timeout=1)
     expect(card.locator(".tile")).to_have_attribute("data-state", "pending")
     expect(page).to_have_url(address)
     render(drive)

@@ -108,7 +108,7 @@ class PreviewFiller extends HTMLElement {
     card.append(button);
   }
 
-  retry(event) {
+  async retry(event) {
     const button = event.submitter;
     if (event.target.id !== "retry" || !this.contains(button)) return;
     const tile = button.closest(".card")?.querySelector(".tile");
@@ -116,11 +116,16 @@ class PreviewFiller extends HTMLElement {
     event.preventDefault();
     const [, key] = /([^/]+)\/retry\/$/.exec(button.getAttribute("formaction"));
     const body = new FormData(event.target);
-    fetch(button.formAction, { method: "POST", body, redirect: "manual" });
     button.remove();
-    tile.dataset.key = key;
     tile.dataset.state = "pending";
     tile.querySelector(".tile-note").textContent = "Preview follows";
+    try {
+      await fetch(button.formAction, { method: "POST", body, redirect: "manual" });
+    } catch {
+      // The line is down: the old failure is said again.
+    }
+    // Only now: asked for sooner, the state would still be the failure.
+    tile.dataset.key = key;
     this.wait = FIRST_WAIT_MS;
     this.schedule(FIRST_WAIT_MS);
   }
